@@ -50,15 +50,15 @@ const uint8_t *path_msg_id(const uint8_t *p);
  * per key. Returns the length, or 0 when a field is out of range or cap is short. */
 size_t path_msg_seal(uint8_t *out, size_t cap, const struct path_msg *m, const struct path_keys *keys, uint64_t counter);
 /* Opens one that came to keys->own_id; replays are the caller's to see by *counter. 0, or -1 + EBADMSG with m and
- * *counter untouched: other id or key, changed, cut, a form not allowed. work is overwritten and has room for len. */
-int path_msg_open(struct path_msg *m, uint64_t *counter, const uint8_t *p, size_t len, const struct path_keys *keys,
-                  uint8_t *work);
+ * *counter untouched: other id or key, changed, cut, a form not allowed. */
+int path_msg_open(struct path_msg *m, uint64_t *counter, const uint8_t *p, size_t len, const struct path_keys *keys);
 
 /* Counters seen: true once for each, false for repeats and those too old. 0 is never used. */
 #define PATH_REPLAY_WORDS 4
+#define PATH_REPLAY_WINDOW (64 * (PATH_REPLAY_WORDS - 1))
 struct path_replay {
   uint64_t top;                        /* the highest seen */
-  uint64_t seen[PATH_REPLAY_WORDS];    /* bit c % 256 of counters in (top - 192, top] */
+  uint64_t seen[PATH_REPLAY_WORDS];    /* bit c % 256; the window is (top - 192, top] */
 };
 bool path_replay_take(struct path_replay *r, uint64_t counter);
 
