@@ -185,6 +185,7 @@ void paths_received(struct paths *p, uint64_t now, const struct path_target *t, 
   if (!valid || (x = path_take(p, now, t)) == NULL) return;
   path_note_heard(x, now, bytes);
   x->delivered = true;
+  x->unreachable = false;
   x->data_at = now;
   if (!p->keyed) {
     /* Who answers on a candidate has read our random connection id there. */
@@ -247,6 +248,7 @@ static void unreachable(struct paths *p, uint64_t now, struct path *x) {
     return;
   }
   x->unreachable = true;
+  if (p->client && path_index(p, x) == p->current) p->current = -1; /* race on */
   for (int i = 0; i < PATHS_MAX; i++)
     if (p->path[i].used && !p->path[i].unreachable) return;
   p->ev_dead = true;

@@ -82,7 +82,7 @@ struct paths {
   bool ev_switched, ev_pong, ev_dead;
   uint64_t ev_rtt_old, ev_rtt_new, ev_pong_rtt;
   struct rng rng;
-  struct path_keys keys;
+  struct path_keys keys; /* of probes only; wiped with the rest, and no better guarded than QUIC's own */
   struct path_replay replay;
   uint64_t counter;
 };

@@ -391,6 +391,15 @@ static void send_errors(void) {
   paths_send_failed(s->client.p, s->now, &a, 1200, EHOSTUNREACH);
   sim_run(s, s->now);
   CU_ASSERT_EQUAL(s->client.dead, 1);
+  /* What answers can be sent to after all; when the one chosen fails the race goes on. */
+  paths_received(s->client.p, s->now, &t, 600, true);
+  CU_ASSERT_EQUAL(paths_send(s->client.p, s->now, 1200, to, PATHS_MAX), 1);
+  CU_ASSERT_TRUE(on(s->client.p, &t));
+  paths_send_failed(s->client.p, s->now, &t, 1200, EPERM);
+  CU_ASSERT_FALSE(paths_current(s->client.p, to));
+  CU_ASSERT_EQUAL(paths_send(s->client.p, s->now, 1200, to, PATHS_MAX), 0);
+  paths_received(s->client.p, s->now, &a, 600, true);
+  CU_ASSERT_TRUE(on(s->client.p, &a));
   sim_free(s);
 
   s = twofold(15, PATH_DIRECT, 20 * MS);
