@@ -15,7 +15,7 @@
 #define LOG_LINE_MAX 512
 
 static atomic_int log_level_now = LOG_LEVEL_NONE;
-static _Atomic(log_sink) log_sink_now = NULL;
+static _Atomic(log_sink) log_sink_now; /* NULL */
 
 void log_setup(enum log_level level, log_sink sink) {
   atomic_store(&log_level_now, LOG_LEVEL_NONE); /* nobody sees the new level with the old sink */
