@@ -210,7 +210,9 @@ static void rebinding(void) {
   CU_ASSERT_EQUAL(s->server.switched, 1);
   CU_ASSERT_EQUAL(s->client.switched, 0);
   /* The old address does not answer: it is asked twice and let go. */
+  stray = s->stray;
   sim_run(s, s->now + 100 * S);
+  CU_ASSERT_EQUAL(s->stray, stray + 2 * PATH_MSG_MIN);
   CU_ASSERT_EQUAL(paths_deadline(s->server.p), UINT64_MAX);
   sim_free(s);
 }
@@ -273,6 +275,10 @@ static void leaves_dead_path(void) {
   CU_ASSERT_EQUAL(s->client.mtu, 1452);
   CU_ASSERT_TRUE(s->now - s->server.got_at < 50 * MS && s->now - s->client.got_at < 50 * MS);
   CU_ASSERT_EQUAL(s->client.dead + s->server.dead, 0);
+  /* What was dead when it was left is not kept warm. */
+  s->link[0].n_to_server = 0;
+  sim_run(s, s->now + 30 * S);
+  CU_ASSERT_EQUAL(s->link[0].n_to_server, 0);
   sim_free(s);
 }
 
@@ -552,6 +558,100 @@ static void crowded_table(void) {
   sim_free(s);
 }
 
+/* A copy under an address that even answers: while the current path delivers, the session stays. */
+static void current_delivers(void) {
+  struct sim *s = joined(21, 1500, 10 * MS, 8900);
+  struct path_target other = sim_target(PATH_DIRECT, 50, 5);
+
+  flow(s, S);
+  sim_link(s, s->link[0].server, other, 5 * MS, 1500);
+  paths_received(s->server.p, s->now, &other, 1200, true);
+  flow(s, 100 * MS);
+  CU_ASSERT_EQUAL(paths_count(s->server.p), 1); /* the client's echo came from its own address */
+  CU_ASSERT_EQUAL(s->server.switched, 0);
+  sim_free(s);
+
+  s = twofold(22, PATH_DIRECT, 20 * MS);
+  CU_ASSERT_EQUAL(paths_count(s->server.p), 2);
+  for (int i = 0; i < 50; i++) {
+    flow(s, 5 * MS);
+    paths_received(s->server.p, s->now, &s->link[1].client, 1200, true);
+  }
+  CU_ASSERT_EQUAL(s->server.switched, 0);
+  CU_ASSERT_TRUE(on(s->server.p, &s->link[0].client));
+  sim_free(s);
+
+  /* Challenged, then echoed, and the current one delivered in between. */
+  s = joined(23, 1500, 10 * MS, 8900);
+  flow(s, S);
+  sim_link(s, sim_target(PATH_DIRECT, 60, 6), other, 5 * MS, 1500);
+  sim_quic(s, true, 1000);
+  paths_received(s->server.p, s->now, &other, 1200, true);
+  sim_run(s, s->now + 15 * MS);
+  CU_ASSERT_EQUAL(paths_count(s->server.p), 2);
+  CU_ASSERT_TRUE(on(s->server.p, &s->link[0].client));
+  sim_free(s);
+}
+
+static void not_back_to_the_relay(void) {
+  struct sim *s = twofold(24, PATH_RELAY, 20 * MS);
+  unsigned before = s->server.probes;
+
+  sim_run(s, s->now + 2 * S);
+  paths_received(s->server.p, s->now, &s->link[1].client, 1200, true);
+  CU_ASSERT_TRUE(on(s->server.p, &s->link[0].client));
+  sim_run(s, s->now + S);
+  CU_ASSERT_TRUE(s->server.probes > before); /* asked whether the direct path works; it does */
+  CU_ASSERT_TRUE(on(s->server.p, &s->link[0].client));
+  s->link[0].loss = 1000;
+  sim_run(s, s->now + 2 * S);
+  paths_received(s->server.p, s->now, &s->link[1].client, 1200, true);
+  sim_run(s, s->now + S);
+  CU_ASSERT_TRUE(on(s->server.p, &s->link[1].client));
+  sim_free(s);
+}
+
+static void added_later(void) {
+  struct sim *s = joined(25, 1500, 10 * MS, 8900);
+  struct path_target t[PATHS_MAX], last = sim_target(PATH_DIRECT, 90, 1);
+  unsigned before = s->client.probes;
+
+  flow(s, S);
+  before = s->client.probes;
+  t[0] = sim_target(PATH_DIRECT, 80, 1);
+  CU_ASSERT_EQUAL(paths_add(s->client.p, s->now, &t[0]), 0); /* nobody there */
+  sim_run(s, s->now + 60 * S);
+  CU_ASSERT_EQUAL(s->client.probes - before, 3);
+  CU_ASSERT_EQUAL(s->stray, 3 * 1200);
+  s->link[0].loss = 1000; /* in trouble, too, it gets nothing more */
+  flow(s, 3 * S);
+  CU_ASSERT_EQUAL(s->stray, 3 * 1200);
+  s->link[0].loss = 0;
+  flow(s, 3 * S);
+  for (uint8_t i = 1; i < PATHS_MAX - 1; i++) {
+    t[i] = sim_target(PATH_ICE, (uint8_t)(80 + i), 1);
+    sim_link(s, t[i], sim_target(PATH_ICE, (uint8_t)(100 + i), 1), 5 * MS, 1500);
+    CU_ASSERT_EQUAL(paths_add(s->client.p, s->now, &t[i]), 0);
+  }
+  CU_ASSERT_EQUAL(paths_add(s->client.p, s->now, &last), -1);
+  CU_ASSERT_EQUAL(errno, ENOSPC);
+  sim_run(s, s->now + S);
+  CU_ASSERT_EQUAL(paths_count(s->client.p), PATHS_MAX - 1);
+  CU_ASSERT_TRUE(on(s->client.p, &s->link[0].server)); /* as good as the others: no reason to move */
+  /* All eight proven, the current one silent longest: it stays all the same. */
+  sim_link(s, t[0], sim_target(PATH_DIRECT, 99, 1), 5 * MS, 1500);
+  flow(s, S);
+  paths_received(s->client.p, s->now, &t[0], 500, true);
+  flow(s, S);
+  CU_ASSERT_EQUAL(paths_count(s->client.p), PATHS_MAX);
+  s->now += 6 * MS;
+  for (size_t i = 0; i < PATHS_MAX - 1; i++) paths_received(s->client.p, s->now, &t[i], 50, true);
+  paths_received(s->client.p, s->now, &last, 50, true);
+  CU_ASSERT_EQUAL(paths_count(s->client.p), PATHS_MAX - 1);
+  CU_ASSERT_TRUE(on(s->client.p, &s->link[0].server));
+  sim_free(s);
+}
+
 /* Lossy, reordering links, a rebinding and a death in each: both ends settle on the path that is left. */
 static void storms(void) {
   for (uint64_t seed = 0; seed < 60; seed++) {
@@ -630,6 +730,9 @@ int main(void) {
     {"flipped, cut, replayed, foreign datagrams are refused", refuses_forgeries},
     {"an echo counts only from where the challenge went", echo_from_elsewhere},
     {"a crowd of sources never takes the current path", crowded_table},
+    {"no move while the current path delivers", current_delivers},
+    {"a peer on the relay makes us check the direct path first", not_back_to_the_relay},
+    {"paths added after the handshake", added_later},
     {"loss, reordering, rebinding and death together", storms},
     {"which addresses of a record may be tried", policy},
   };
