@@ -89,7 +89,7 @@ int paths_add(struct paths *p, uint64_t now, const struct path_target *t) {
   struct path *x = NULL;
   unsigned direct = 0;
 
-  if (t->addr.family != ADDR_V4 && t->addr.family != ADDR_V6 && t->kind != PATH_RELAY && t->kind != PATH_ICE) goto bad;
+  if (addr_ip_len(&t->addr) == 0 && t->kind != PATH_RELAY && t->kind != PATH_ICE) goto bad;
   if (t->addr.family != ADDR_NONE && (t->addr.port == 0 || addr_is_unspecified(&t->addr) ||
                                       addr_is_multicast_or_broadcast(&t->addr)))
     goto bad;
@@ -163,8 +163,8 @@ void path_echoed(struct paths *p, uint64_t now, struct path *x) {
     path_switch(p, now, path_index(p, x));
 }
 
-/* The peer sends on x, which is proven, while we send on c. Late datagrams of the path that the peer left come for about
- * a round trip, so that c must have been silent for one. */
+/* The peer sends on x, which is proven, while we send on c. Late datagrams of the path that the peer left come for
+ * about a round trip, so that c must have been silent for one. */
 static void follow(struct paths *p, uint64_t now, struct path *x) {
   struct path *c = &p->path[p->current];
   uint64_t last = c->data_at > p->current_since ? c->data_at : p->current_since;

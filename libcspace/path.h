@@ -53,13 +53,13 @@ void paths_free(struct paths *p); /* wipes the keys; NULL is legal */
  * PATH_RELAY and PATH_ICE without an address), -1 + ENOSPC: PATHS_MAX or PATHS_DIRECT_MAX reached. */
 int paths_add(struct paths *p, uint64_t now, const struct path_target *t);
 
-/* A QUIC datagram of `bytes` came from t; valid: QUIC decrypted it. Call after QUIC has read it and before asking QUIC for
- * answers; the handshake's last datagram before paths_keyed. Not for path datagrams. */
+/* A QUIC datagram of `bytes` came from t; valid: QUIC decrypted it. Call after QUIC has read it and before asking
+ * QUIC for answers; the handshake's last datagram before paths_keyed. Not for path datagrams. */
 void paths_received(struct paths *p, uint64_t now, const struct path_target *t, size_t bytes, bool valid);
 
-/* A QUIC datagram (or a GSO run) of `bytes` in all is to go now: fills out[] with where to, each gets a copy; the bytes
- * are charged. 0: nowhere, drop it (budget spent, all candidates tried, current path unproven): QUIC sends again later.
- * max PATHS_MAX takes all; after paths_keyed at most one. */
+/* A QUIC datagram (or a GSO run) of `bytes` in all is to go now: fills out[] with where to, each gets a copy; the
+ * bytes are charged. 0: nowhere, drop it (budget spent, all candidates tried, current path unproven): QUIC sends
+ * again later. max PATHS_MAX takes all; after paths_keyed at most one. */
 size_t paths_send(struct paths *p, uint64_t now, size_t bytes, struct path_target *out, size_t max);
 
 /* A send to t of one datagram of `size` failed locally with err. EMSGSIZE: that size is above the path's MTU.
@@ -73,7 +73,8 @@ void paths_keyed(struct paths *p, uint64_t now, const struct path_keys *keys);
 
 /* A path datagram for own_id came. True when it authenticated and was not a replay: count it as a sign of life. */
 bool paths_input(struct paths *p, uint64_t now, const struct path_target *from, const uint8_t *data, size_t len);
-/* Next path datagram to send; buf has room for max_datagram bytes. False when there is none. */
+/* Next path datagram to send; buf has room for max_datagram bytes. False when there is none. Send what QUIC has ready
+ * first: the peer can read no probe before it has the end of the handshake. */
 bool paths_output(struct paths *p, uint64_t now, struct path_target *to, uint8_t *buf, size_t *len);
 
 /* The target in use. False before a client's first answer or a server's first valid packet. */
@@ -82,11 +83,11 @@ size_t paths_mtu(const struct paths *p);        /* UDP payload to use now; PATH_
 uint64_t paths_rtt(const struct paths *p);      /* smoothed, us, of the current path by probes; 0 unknown */
 size_t paths_count(const struct paths *p);      /* paths that are validated now */
 
-/* QUIC's probe timeout fired: the current path is checked at once, at its MTU and at PATH_MTU_MIN. Calls while a check
- * runs are ignored. */
+/* QUIC's probe timeout fired: the current path is checked at once, at its MTU and at PATH_MTU_MIN. Calls while a
+ * check runs are ignored. */
 void paths_suspect(struct paths *p, uint64_t now);
-/* One probe on the current path; PATH_EV_PONG when it comes back. 0, or -1 + EAGAIN: not keyed, or one is under way. A
- * ping that is not answered in 3 s is forgotten without an event. */
+/* One probe on the current path; PATH_EV_PONG when it comes back. 0, or -1 + EAGAIN: not keyed, or one is under
+ * way. A ping that is not answered in 3 s is forgotten without an event. */
 int paths_ping(struct paths *p, uint64_t now);
 
 enum path_event_type {
@@ -94,8 +95,8 @@ enum path_event_type {
   PATH_EV_SWITCHED,  /* to paths_current(); comes before the PATH_EV_MTU of the new path */
   PATH_EV_MTU,       /* mtu is what paths_mtu() says now */
   PATH_EV_PONG,      /* rtt_us */
-  PATH_EV_DEAD       /* no path answers now. Not final: a path that answers later is switched to. Before the handshake:
-                        no candidate can be sent to at all */
+  PATH_EV_DEAD       /* no path answers now. Not final: a path that answers later is switched to. Before the
+                        handshake: no candidate can be sent to at all */
 };
 struct path_event {
   enum path_event_type type;
@@ -106,7 +107,7 @@ struct path_event {
 /* Pulls one event; false when there is none. Events of one kind are merged into the newest, so nothing queues up. */
 bool paths_next_event(struct paths *p, struct path_event *ev);
 
-uint64_t paths_deadline(const struct paths *p); /* when paths_tick is wanted next; UINT64_MAX never (an idle session) */
+uint64_t paths_deadline(const struct paths *p); /* when paths_tick is wanted; UINT64_MAX never (idle) */
 void paths_tick(struct paths *p, uint64_t now);
 
 /* Whether an address out of a peer's record may be tried at all. Pure. */
@@ -121,8 +122,8 @@ struct path_policy {
   const struct addr *reflexive;       /* our own address as seen from outside, or NULL */
   const struct addr *peer_reflexive;  /* a global address out of the same record, or NULL */
 };
-/* Never multicast, broadcast, unspecified, port 0 or reserved space; loopback when allowed; private and link-local ones
- * inside an attached prefix, private ones also when both reflexive addresses are one; global ones always. */
+/* Never multicast, broadcast, unspecified, port 0 or reserved space; loopback when allowed; private and link-local
+ * ones inside an attached prefix, private ones also when both reflexive addresses are one; global ones always. */
 bool path_target_allowed(const struct addr *a, const struct path_policy *policy);
 
 #endif

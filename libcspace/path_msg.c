@@ -41,7 +41,8 @@ static void nonce_of(uint8_t nonce[12], uint64_t counter) {
   wire_put_u64(&w, counter);
 }
 
-size_t path_msg_seal(uint8_t *out, size_t cap, const struct path_msg *m, const struct path_keys *keys, uint64_t counter) {
+size_t path_msg_seal(uint8_t *out, size_t cap, const struct path_msg *m, const struct path_keys *keys,
+                     uint64_t counter) {
   size_t len = m->type == PATH_MSG_PROBE ? m->size : PATH_MSG_MIN;
   uint8_t nonce[12], *body = out + PATH_MSG_HEADER_LEN;
   struct wire_out w;

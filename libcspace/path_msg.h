@@ -33,7 +33,9 @@ struct path_keys {
 void path_keys_split(struct path_keys *out, bool client, const uint8_t exported[PATH_EXPORTER_LEN]);
 
 enum path_msg_type { PATH_MSG_PROBE = 1, PATH_MSG_REPLY = 2 };
-enum path_reason { PATH_FOR_ADDRESS = 1, PATH_FOR_MTU = 2, PATH_FOR_SUSPECT = 3, PATH_FOR_WARMTH = 4, PATH_FOR_PING = 5 };
+enum path_reason {
+  PATH_FOR_ADDRESS = 1, PATH_FOR_MTU = 2, PATH_FOR_SUSPECT = 3, PATH_FOR_WARMTH = 4, PATH_FOR_PING = 5
+};
 
 struct path_msg {
   uint8_t type;        /* enum path_msg_type */
@@ -46,9 +48,10 @@ struct path_msg {
 bool path_msg_is(const uint8_t *p, size_t len);
 /* The receiver's probe id in a datagram for which path_msg_is. */
 const uint8_t *path_msg_id(const uint8_t *p);
-/* Seals into out a datagram of exactly len bytes: m->size for a probe, PATH_MSG_MIN for a reply. A counter is used once
- * per key. Returns the length, or 0 when a field is out of range or cap is short. */
-size_t path_msg_seal(uint8_t *out, size_t cap, const struct path_msg *m, const struct path_keys *keys, uint64_t counter);
+/* Seals into out a datagram of m->size bytes for a probe, PATH_MSG_MIN for a reply. A counter is used once per key.
+ * Returns the length, or 0 when a field is out of range or cap is short. */
+size_t path_msg_seal(uint8_t *out, size_t cap, const struct path_msg *m, const struct path_keys *keys,
+                     uint64_t counter);
 /* Opens one that came to keys->own_id; replays are the caller's to see by *counter. 0, or -1 + EBADMSG with m and
  * *counter untouched: other id or key, changed, cut, a form not allowed. */
 int path_msg_open(struct path_msg *m, uint64_t *counter, const uint8_t *p, size_t len, const struct path_keys *keys);

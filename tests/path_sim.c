@@ -40,7 +40,8 @@ void sim_free(struct sim *s) {
   free(s);
 }
 
-struct sim_link *sim_link(struct sim *s, struct path_target server, struct path_target client, uint64_t latency, size_t mtu) {
+struct sim_link *sim_link(struct sim *s, struct path_target server, struct path_target client, uint64_t latency,
+                          size_t mtu) {
   struct sim_link *l = &s->link[s->links++];
 
   *l = (struct sim_link){.server = server, .client = client, .latency = latency, .mtu = mtu};
@@ -186,4 +187,46 @@ void sim_handshake(struct sim *s) {
     sim_run(s, s->now + slow);
     if (!s->server_keyed) sim_quic(s, true, 300);
   }
+}
+
+struct sim *sim_joined(uint64_t seed, size_t mtu, uint64_t latency, uint16_t max_datagram) {
+  struct sim *s = sim_new(seed, max_datagram);
+  struct path_target server = sim_target(PATH_DIRECT, 1, 1000), client = sim_target(PATH_DIRECT, 2, 2000);
+
+  sim_link(s, server, client, latency, mtu);
+  if (paths_add(s->client.p, s->now, &server) != 0) abort();
+  sim_handshake(s);
+  return s;
+}
+
+bool sim_on(struct paths *p, const struct path_target *t) {
+  struct path_target c;
+
+  return paths_current(p, &c) && c.via == t->via && addr_equal(&c.addr, &t->addr);
+}
+
+void sim_flow(struct sim *s, uint64_t us) {
+  uint64_t end = s->now + us, pto_c = s->now, pto_s = s->now;
+
+  while (s->now < end) {
+    sim_quic(s, true, paths_mtu(s->client.p));
+    sim_quic(s, false, paths_mtu(s->server.p));
+    sim_run(s, s->now + 5 * MS);
+    if (s->server.got_at > pto_c) pto_c = s->server.got_at;
+    if (s->client.got_at > pto_s) pto_s = s->client.got_at;
+    if (s->now > pto_c + 100 * MS) paths_suspect(s->client.p, pto_c = s->now);
+    if (s->now > pto_s + 100 * MS) paths_suspect(s->server.p, pto_s = s->now);
+  }
+}
+
+struct sim *sim_twofold(uint64_t seed, uint8_t kind2, uint64_t latency2) {
+  struct sim *s = sim_new(seed, 8900);
+  struct path_target a = sim_target(PATH_DIRECT, 1, 1), b = sim_target(kind2, 2, 2);
+
+  sim_link(s, a, sim_target(PATH_DIRECT, 11, 11), 5 * MS, 1500);
+  sim_link(s, b, sim_target(kind2, 12, 12), latency2, 1452);
+  if (paths_add(s->client.p, s->now, &a) != 0 || paths_add(s->client.p, s->now, &b) != 0) abort();
+  sim_handshake(s);
+  sim_flow(s, 2 * S);
+  return s;
 }

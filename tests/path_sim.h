@@ -12,6 +12,8 @@
 #include "path.h"
 #include "rng.h"
 
+#define MS 1000u /* in us */
+#define S 1000000u
 #define SIM_LINKS 12
 #define SIM_PACKETS 4096
 
@@ -57,7 +59,8 @@ struct sim {
 
 struct sim *sim_new(uint64_t seed, uint16_t max_datagram);
 void sim_free(struct sim *s);
-struct sim_link *sim_link(struct sim *s, struct path_target server, struct path_target client, uint64_t latency, size_t mtu);
+struct sim_link *sim_link(struct sim *s, struct path_target server, struct path_target client, uint64_t latency,
+                          size_t mtu);
 /* One QUIC datagram; returns on how many paths it went. */
 size_t sim_quic(struct sim *s, bool from_client, size_t bytes);
 void sim_key(struct sim *s, bool client);
@@ -66,5 +69,11 @@ void sim_run(struct sim *s, uint64_t until);
 /* One Initial, answered, and keyed at both ends; needs the candidates added. */
 void sim_handshake(struct sim *s);
 struct path_target sim_target(uint8_t kind, uint8_t host, uint16_t port);
+/* Both send at their MTU every 5 ms; what a peer did not get for 100 ms is a probe timeout of its sender. */
+void sim_flow(struct sim *s, uint64_t us);
+bool sim_on(struct paths *p, const struct path_target *t); /* t is the current path */
+/* Ready worlds: one link, just keyed; two links (5 ms at 1500, latency2 at 1452) after 2 s of sim_flow. */
+struct sim *sim_joined(uint64_t seed, size_t mtu, uint64_t latency, uint16_t max_datagram);
+struct sim *sim_twofold(uint64_t seed, uint8_t kind2, uint64_t latency2);
 
 #endif

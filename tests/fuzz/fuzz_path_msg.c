@@ -56,9 +56,11 @@ static void drain(struct world *w) {
 }
 
 static void sealed(struct world *w, struct wire_in *in, const struct path_target *from) {
-  struct path_msg m = {.type = wire_get_u8(in) % 3, .size = wire_get_u16(in) % MAX_DATAGRAM, .reason = wire_get_u8(in)};
+  struct path_msg m = {.type = wire_get_u8(in) % 3};
   size_t len;
 
+  m.size = wire_get_u16(in) % MAX_DATAGRAM;
+  m.reason = wire_get_u8(in);
   m.challenge = w->last_challenge;
   if (m.type == PATH_MSG_REPLY) w->in[from->addr.ip[3]] += UINT32_MAX; /* may validate it */
   len = path_msg_seal(w->buf, sizeof w->buf, &m, &w->peer, ++w->counter);
