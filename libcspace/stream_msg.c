@@ -86,6 +86,15 @@ size_t control_hello_encode(uint8_t *out, size_t cap, const struct control_hello
   return w.bad ? 0 : w.len;
 }
 
+size_t control_goodbye_encode(uint8_t *out, size_t cap) {
+  struct wire_out w;
+
+  wire_out_init(&w, out, cap);
+  wire_put_u8(&w, CONTROL_GOODBYE);
+  wire_put_u16(&w, 0);
+  return w.bad ? 0 : w.len;
+}
+
 int control_hello_decode(struct control_hello *m, const uint8_t *body, size_t len) {
   struct control_hello got;
   struct wire_in in;

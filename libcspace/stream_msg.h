@@ -36,13 +36,14 @@ size_t stream_header_encode(uint8_t *out, size_t cap, const struct stream_header
 int stream_header_decode(struct stream_header *h, const uint8_t *p, size_t len);
 
 #define CONTROL_BODY_MAX 1024
-enum control_type { CONTROL_HELLO = 1 }; /* others are skipped */
+enum control_type { CONTROL_HELLO = 1, CONTROL_GOODBYE = 2 /* no new streams; no body */ }; /* others are skipped */
 
 struct control_hello {
   uint8_t endpoint_id[8]; /* of the sender */
 };
 
 size_t control_hello_encode(uint8_t *out, size_t cap, const struct control_hello *m);
+size_t control_goodbye_encode(uint8_t *out, size_t cap);
 int control_hello_decode(struct control_hello *m, const uint8_t *body, size_t len); /* 0 or -1 + EPROTO */
 /* Splits the control stream: > 0 the whole message's length, with type and body set; 0 more is needed;
  * -1 + EPROTO when the length is above CONTROL_BODY_MAX. */

@@ -147,6 +147,20 @@ static void hello_round_trip(void) {
   CU_ASSERT_EQUAL(got.endpoint_id[0], 0x77);
 }
 
+static void goodbye(void) {
+  static const uint8_t want[] = {2, 0, 0};
+  const uint8_t *body = NULL;
+  size_t body_len = 9;
+  uint8_t out[3], type = 0;
+
+  CU_ASSERT_EQUAL(control_goodbye_encode(out, 2), 0);
+  CU_ASSERT_EQUAL(control_goodbye_encode(out, sizeof out), sizeof want);
+  CU_ASSERT_EQUAL(memcmp(out, want, sizeof want), 0);
+  CU_ASSERT_EQUAL(control_next(&type, &body, &body_len, out, sizeof out), 3);
+  CU_ASSERT_EQUAL(type, CONTROL_GOODBYE);
+  CU_ASSERT_EQUAL(body_len, 0);
+}
+
 static void control_lengths(void) {
   static uint8_t p[3 + CONTROL_BODY_MAX] = {9, CONTROL_BODY_MAX >> 8, CONTROL_BODY_MAX & 255};
   const uint8_t *body;
@@ -175,6 +189,7 @@ static const struct check_test tests[] = {
     {"another version is refused at its first byte", another_version_is_refused_at_once},
     {"service names", service_names},
     {"hello", hello_round_trip},
+    {"goodbye", goodbye},
     {"lengths on the control stream", control_lengths},
 };
 

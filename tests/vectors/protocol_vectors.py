@@ -3,10 +3,12 @@
 
 Written from the document alone, with nothing but Python's integers and hashlib, so that it shares no
 code with libcspace. Prints what test_identity.c, test_record.c and the document hold as constants.
+With --check FILE... it exits 1 and names the values that those files, joined, do not hold.
 """
 import base64
 import hashlib
 import struct
+import sys
 
 P = 2**255 - 19
 L = 2**252 + 27742317777372353535851937790883648493
@@ -110,8 +112,25 @@ def xchacha_seal(key, nonce, ad, plain):
     return nonce + sealed + poly1305(chacha20(sub, 0, n12, bytes(32)), mac)
 
 
+shown = []
+
+
 def show(name, value):
-    print(f"{name:<14} {value.hex() if isinstance(value, bytes) else value}")
+    text = value.hex() if isinstance(value, bytes) else str(value)
+    shown.append((name.strip(), text))
+    if "--check" not in sys.argv:
+        print(f"{name:<14} {text}")
+
+
+def check(files):
+    """The document breaks long values with spaces and backquotes, and abbreviates the plaintext."""
+    held = "".join(open(f, encoding="utf-8").read() for f in files)
+    held = held.replace("`", "").replace(" ", "")
+    day_max = "2^64-1"
+    missing = [n for n, t in shown if n != "plaintext" and t not in held and not (n == "day" and day_max in held)]
+    for name in missing:
+        print(f"{name}: not in the document", file=sys.stderr)
+    return 1 if missing else 0
 
 
 def main():
@@ -129,7 +148,7 @@ def main():
         f = num(blake(64, b"cspace blind v1" + public + struct.pack(">Q", day))) % L
         fb = f.to_bytes(32, "little")
         blinded = encode(mul(f * a % L, BASE))
-        show(f"day", day)
+        show("day", day)
         show("  h", fb)
         show("  k'", blinded)
         show("  signature", sign(f * a % L, blake(32, h[32:], key=fb), blinded, msg))
@@ -154,10 +173,11 @@ def main():
     ad = kday + struct.pack(">Q", seq)
     sealed = xchacha_seal(key, nonce, ad, plain + bytes(996 - 40 - len(plain)))
     show("nonce", nonce)
-    show("sealed, 64", sealed[:64])
+    show("sealed, 24-63", sealed[24:64])
     show("sealed, tag", sealed[-16:])
     show("BLAKE2b-256", blake(32, sealed))
+    return check(sys.argv[2:]) if sys.argv[1:2] == ["--check"] else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
