@@ -37,7 +37,7 @@ size_t addr_to_compact(const struct addr *a, uint8_t out[18]);
 int addr_from_compact(struct addr *out, const uint8_t *p, size_t len);
 
 bool addr_is_loopback(const struct addr *a);
-bool addr_is_unspecified(const struct addr *a);
+bool addr_is_unspecified(const struct addr *a); /* :: and all of 0.0.0.0/8 */
 bool addr_is_multicast_or_broadcast(const struct addr *a);
 bool addr_is_link_local(const struct addr *a);
 /* RFC 1918, RFC 6598 (100.64/10), unique local fc00::/7. */

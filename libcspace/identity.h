@@ -3,6 +3,7 @@
  * blinded per day under which records stand in the DHT. PROTOCOL.md 2 and 3.
  *
  * Private keys live in sodium_malloc memory only and are never copied out.
+ * Several threads may use one identity at once, but for identity_free.
  * Sans-IO. sodium_init() must have succeeded (identity_init does that).
  */
 #ifndef CSPACE_IDENTITY_H

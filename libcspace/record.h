@@ -47,7 +47,8 @@ uint32_t record_tag(const uint8_t key[ID_KEY_LEN], const char *service);
 
 /* Seals for the DHT: out gets RECORD_SEALED_LEN bytes to be stored under `blinded` with `seq`.
  * When the entries do not fit, those that expire first are left out and *left_out counts them (may be NULL).
- * 0, or -1 + EINVAL for a field out of range. nonce: 24 random bytes. */
+ * 0, or -1 + EINVAL: a field out of range, an address with port 0 or one that is unspecified or multicast,
+ * an endpoint id twice. Scopes are not carried. nonce: 24 random bytes. */
 int record_seal(uint8_t out[RECORD_SEALED_LEN], const struct record *rec, const uint8_t key[ID_KEY_LEN],
                 const uint8_t blinded[ID_KEY_LEN], int64_t seq, const uint8_t nonce[24], unsigned *left_out);
 /* Opens and checks every field. 0, or -1 + EBADMSG and rec is untouched. Entries that have expired at

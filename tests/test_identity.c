@@ -4,6 +4,8 @@
 #include "rng.h"
 
 #include <ctype.h>
+#include <dlfcn.h>
+#include <errno.h>
 #include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -288,6 +290,31 @@ static void threads_may_sign_at_once(void) {
   identity_free(id);
 }
 
+static bool no_memory;
+
+/* Stands in for libsodium's in this program. */
+void *sodium_malloc(const size_t size) {
+  void *(*real)(size_t);
+
+  if (no_memory) {
+    errno = ENOMEM;
+    return NULL;
+  }
+  *(void **)&real = dlsym(RTLD_NEXT, "sodium_malloc");
+  return real(size);
+}
+
+static void without_guarded_memory_there_is_no_identity(void) {
+  static const uint8_t seed[ID_SEED_LEN];
+
+  no_memory = true;
+  errno = 0;
+  CU_ASSERT_PTR_NULL(identity_new(seed));
+  CU_ASSERT_EQUAL(errno, ENOMEM);
+  CU_ASSERT_PTR_NULL(identity_generate());
+  no_memory = false;
+}
+
 static void starting_twice_is_fine(void) {
   CU_ASSERT_EQUAL(identity_init(), 0);
   CU_ASSERT_EQUAL(identity_init(), 0);
@@ -305,6 +332,7 @@ static const struct check_test tests[] = {
     {"blinded signatures verify as plain Ed25519", blind_signatures_verify},
     {"nonces differ between keys", nonces_differ_between_keys},
     {"generated identities differ", generated_ones_differ},
+    {"without guarded memory there is no identity", without_guarded_memory_there_is_no_identity},
     {"threads may sign at once", threads_may_sign_at_once},
 };
 

@@ -3,7 +3,9 @@
 #include "rng.h"
 #include "timers.h"
 
+#include <errno.h>
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define N 64
@@ -72,6 +74,43 @@ static void random_operations_match_the_twin(void) {
   for (size_t i = 0; i < N; i++) CU_ASSERT_EQUAL(timer[i].slot, 0);
 }
 
+static bool no_memory;
+
+/* Stands in for libc's in this program. */
+void *reallocarray(void *p, size_t n, size_t size) {
+  if (no_memory || (size != 0 && n > SIZE_MAX / size)) {
+    errno = ENOMEM;
+    return NULL;
+  }
+  return realloc(p, n * size);
+}
+
+static void out_of_memory_changes_nothing(void) {
+  static struct timer timer[100];
+  struct timers t;
+  size_t n = 0;
+
+  timers_init(&t);
+  no_memory = true;
+  CU_ASSERT_EQUAL(timers_set(&t, &timer[0], 5), -1);
+  CU_ASSERT_EQUAL(errno, ENOMEM);
+  CU_ASSERT_EQUAL(timer[0].slot, 0);
+  CU_ASSERT_EQUAL(timers_next(&t), TIMER_NEVER);
+  no_memory = false;
+  CU_ASSERT_EQUAL(timers_set(&t, &timer[n++], 1000), 0);
+  no_memory = true; /* what has grown may be filled */
+  while (n < 100 && timers_set(&t, &timer[n], 1000 - n) == 0) n++;
+  CU_ASSERT_EQUAL(n, t.cap);
+  CU_ASSERT_TRUE(n < 100);
+  CU_ASSERT_EQUAL(timer[n].slot, 0);
+  CU_ASSERT_EQUAL(timers_next(&t), 1000 - (n - 1));
+  CU_ASSERT_EQUAL(timers_set(&t, &timer[0], 1), 0); /* moving needs no memory */
+  CU_ASSERT_PTR_EQUAL(timers_pop(&t, 1), &timer[0]);
+  CU_ASSERT_EQUAL(timers_set(&t, &timer[n], 2), 0);
+  no_memory = false;
+  timers_free(&t);
+}
+
 static void edges(void) {
   struct timer a = {0}, b = {0};
   struct timers t;
@@ -96,6 +135,7 @@ static void edges(void) {
 
 static const struct check_test tests[] = {
     {"random operations match the brute-force twin", random_operations_match_the_twin},
+    {"out of memory changes nothing", out_of_memory_changes_nothing},
     {"empty heap, equal deadlines, cancelling twice", edges},
 };
 
