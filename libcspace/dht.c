@@ -421,6 +421,7 @@ bool dht_next_event(struct dht *d, struct dht_event *ev) {
     ev->answered = op->answered;
     ev->stored = op->stored;
     ev->refused = op->refused;
+    ev->conflicts = op->conflicts;
     ev->invalid = op->invalid;
     dht_op_free(d, op); /* no memory is needed to tell, so no end is ever lost */
     return true;

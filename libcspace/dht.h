@@ -73,7 +73,8 @@ struct dht_event {
   /* DHT_EV_DONE: */
   unsigned answered;         /* nodes that answered: 0 means there is no network */
   unsigned stored;           /* puts: nodes that said yes */
-  unsigned refused;          /* puts: nodes that said no (cas mismatch, old seq ...) */
+  unsigned refused;          /* puts: nodes that said no */
+  unsigned conflicts;        /* of these because of cas or seq: someone else has written */
   unsigned invalid;          /* gets and puts: values met that did not verify */
   /* seq: the newest valid seq met, -1 when none was; also of puts. */
 };

@@ -101,7 +101,7 @@ struct dht_operation {
   struct dht_path *paths[DHT_PATHS_MAX];
   unsigned n_paths;
   unsigned stores_open;
-  unsigned answered, stored, refused, invalid;
+  unsigned answered, stored, refused, conflicts, invalid;
   /* What is looked for or put. */
   uint8_t k[32], sig[64], salt[DHT_SALT_MAX];
   size_t salt_len;

@@ -261,10 +261,12 @@ void dht_op_answered(struct dht *d, uint64_t now, struct dht_operation *op, cons
   if (t->kind == TRANS_STORE) {
     if (t->stage < 2)
       op->stores_open--;
-    if (m->type == KRPC_REPLY)
+    if (m->type == KRPC_REPLY) {
       op->stored++;
-    else
+    } else {
       op->refused++;
+      op->conflicts += m->code == KRPC_E_CAS || m->code == KRPC_E_SEQ;
+    }
   } else if (!op->storing) {
     op->answered++;
     lookup_answered(d, op, t, m);

@@ -136,11 +136,12 @@ static bool signature_good(const struct dht_put_args *put) {
   return n > 0 && id_verify(put->k, put->sig, buf, n);
 }
 
-/* BEP 44: cas first, then the order of seq; an equal seq only refreshes the same value. */
+/* BEP 44: cas, then the order of seq; an equal seq only refreshes the same value. The very same put once more is
+ * a resent one whose answer was lost, whatever its cas. */
 static int may_replace(const struct dht_item *old, const struct dht_put_args *put) {
-  if (put->has_cas && put->cas != old->seq)
-    return KRPC_E_CAS;
   bool same = put->v_len == old->v_len && memcmp(put->v, old->v, put->v_len) == 0;
+  if (put->has_cas && put->cas != old->seq && !(same && put->seq == old->seq))
+    return KRPC_E_CAS;
   if (put->seq < old->seq || (put->seq == old->seq && !same))
     return KRPC_E_SEQ;
   return 0;
