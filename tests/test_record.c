@@ -161,7 +161,8 @@ static int open_plain(struct record *rec, const uint8_t *head, size_t len) {
   memcpy(ad, blinded, ID_KEY_LEN);
   ad[39] = 5;
   memcpy(sealed, nonce, sizeof nonce);
-  crypto_aead_xchacha20poly1305_ietf_encrypt(sealed + 24, NULL, plain, sizeof plain, ad, sizeof ad, NULL, nonce, secret);
+  crypto_aead_xchacha20poly1305_ietf_encrypt(sealed + 24, NULL, plain, sizeof plain, ad, sizeof ad, NULL, nonce,
+                                             secret);
   return record_open(rec, sealed, sizeof sealed, key, blinded, 5, WALL);
 }
 
