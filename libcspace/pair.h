@@ -23,9 +23,10 @@
 
 #include "fdname.h"
 
-/* What both ends ask for as SO_SNDBUF. The application's end needs room: the guard may pin one skb of up to 68 KiB there,
- * and the kernel reports POLLOUT only when a quarter of the buffer or less is taken. Below 140,000 (as set, SO_SNDBUF
- * doubles it) a writer could wait for ever. */
+/* What both ends ask for as SO_SNDBUF (the kernel doubles it). The application's end needs room: the guard may pin one
+ * skb there, 37 KiB of a write or 66 KiB of a sendfile, and the kernel reports POLLOUT, or wakes a blocked writer, only
+ * when at most a quarter of the buffer is taken. An application that itself sets SO_SNDBUF below 140,000 may wait for
+ * ever (75,000 if it only writes; measured on Linux 6.18). */
 #define PAIR_BUFFER (208 << 10)
 
 /* Makes a SOCK_STREAM pair: CLOEXEC both, ours non-blocking, buffers as large as allowed, both named, the guard in
