@@ -1,0 +1,85 @@
+/*
+ * session.h - one QUIC session between our endpoint and another: its paths,
+ * its streams, its place in the node's tables. PROTOCOL.md 6. I/O shell; all
+ * under the engine's lock.
+ */
+#ifndef CSPACE_SESSION_H
+#define CSPACE_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fdname.h"
+#include "loop.h"
+#include "path.h"
+#include "quic.h"
+#include "stream_msg.h"
+
+#define SESSION_PARKED_MAX (64u << 20)   /* bytes of one session that its applications have not read */
+#define SESSION_UNUSED_US 120000000      /* a session without streams is closed by its client after this */
+#define SESSION_STRANGER_US 5000000      /* and a stranger's by the server after this */
+#define SESSION_HANDSHAKE_US 10000000    /* a server gives up on a handshake */
+#define SESSION_CLOSING_US 1000000       /* how long a closed session still answers with its close */
+
+struct cs_node;
+struct remote;
+struct stream;
+struct request;
+struct session;
+
+/* A client towards an endpoint of remote. Candidates are added with session_add_target. NULL + errno. */
+struct session *session_connect(struct cs_node *n, struct remote *r, const uint8_t endpoint_id[8], uint64_t now);
+int session_add_target(struct session *s, const struct path_target *t);
+/* A server for a first datagram that passed the gate; p is also its first input. */
+struct session *session_accept(struct cs_node *n, const struct path_target *from, const uint8_t *p, size_t len,
+                               uint64_t now);
+
+/* Datagrams for it, a run of `segment` bytes each. */
+void session_input(struct session *s, const struct path_target *from, const uint8_t *p, size_t len, size_t segment,
+                   uint64_t now);
+void session_path_input(struct session *s, const struct path_target *from, const uint8_t *p, size_t len, uint64_t now);
+/* End of turn: deliver, send, set the alarm. Queued by everything that changes a session. */
+void session_flush(struct session *s, uint64_t now);
+void session_kick(struct session *s); /* queue a flush */
+
+/* Opens a stream for a request. 0, or -1 + EAGAIN (no streams left now), ENOMEM. */
+int session_open_stream(struct session *s, struct request *r);
+/* Ends it with a code: streams are reset, waiting requests go back to their remote. */
+void session_end(struct session *s, enum quic_code code);
+/* Says goodbye in a control message, so that everything received is acknowledged before the close. */
+void session_goodbye(struct session *s);
+
+bool session_up(const struct session *s);        /* handshake done and takes new streams */
+bool session_pending(const struct session *s);   /* handshake under way */
+bool session_idle(const struct session *s);      /* nothing unacknowledged, nothing open */
+bool session_unacked(const struct session *s);
+const uint8_t *session_peer(const struct session *s);
+int session_ping(struct session *s, struct request *r); /* 0 or -1 + EAGAIN */
+struct remote *session_remote(const struct session *s);
+void session_forget_request(struct session *s, struct request *r);
+void session_destroy(struct session *s);      /* at once, sends nothing */
+
+/* ---- for stream.c ---- */
+void session_link_stream(struct session *s, struct stream *st);
+void session_unlink_stream(struct stream *st); /* from every list, of the session, the node, a listener */
+void session_orphan(struct stream *st);        /* moves it to the node's list: the session may go */
+void session_want_send(struct session *s, struct stream *st);
+void session_mark_dirty(struct session *s, struct stream *st);
+size_t session_tx_limit(const struct session *s);
+/* Counts parked bytes; false above SESSION_PARKED_MAX. */
+bool session_parked(struct session *s, ssize_t change);
+void session_credit(struct session *s, struct stream *st, size_t bytes);
+void session_stop_stream(struct session *s, struct stream *st, enum quic_code code);
+void session_reset_stream(struct session *s, struct stream *st, enum quic_code code);
+void session_names(struct session *s, const char *service, struct fdname *names);
+struct loop *session_loop(const struct session *s);
+struct cs_node *session_node(const struct session *s);
+void session_dispatch(struct stream *st, const struct stream_header *h); /* the header came */
+void session_refuse(struct stream *st, enum stream_answer answer);
+void session_answered(struct stream *st, uint8_t answer);
+void session_stream_failed(struct stream *st);      /* cut before the application had it */
+/* cs_accept's process went: true when it had not said that it has the fd, which is then offered again. */
+bool session_handover_failed(struct stream *st);
+
+#endif
