@@ -38,7 +38,7 @@ static const char vector_clear_app[] =
     "e7c749d238cc88cf9994641141199841f18b57d38279ca071a6d2800c7b9d09c97199df4ff545abc11e07477cc958a171023"
     "ea";
 
-static char runtime_dir[] = "/tmp/cspace-test-XXXXXX";
+static char runtime_dir[] = "/tmp/cspace-fdname-XXXXXX";
 static uint8_t user_key[FDNAME_KEY_LEN];
 
 static struct fdname sample(bool clear) {

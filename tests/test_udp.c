@@ -6,10 +6,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -261,6 +267,80 @@ static void test_refused(void) {
   udp_close(a);
 }
 
+/* A kernel that refuses GSO (here: because checksums are off) gets datagrams one by one, for good. */
+static void test_gso_refused(void) {
+  struct udp *a = open_at(loopback4(0)), *b = open_at(loopback4(0));
+  struct addr to = udp_local(b);
+  int off = 1, on = 0;
+  uint8_t *data = pattern(14520);
+  size_t sent;
+  for (int i = 0; i < 2; i++) {
+    CU_ASSERT(setsockopt(udp_fd(a), SOL_SOCKET, SO_NO_CHECK, i ? &on : &off, sizeof off) == 0);
+    CU_ASSERT(udp_send(a, &to, data, 14520, 1452, &sent) == 0 && sent == 14520);
+    struct heard h = hear(b, 14520);
+    CU_ASSERT(h.datagrams == 10 && h.runs == 10 && h.in_order);
+  }
+  free(data);
+  udp_close(a);
+  udp_close(b);
+}
+
+/* An interface of a namespace of our own, on which nobody answers ARP: what is sent waits there. The tap's fd, or -1. */
+static int silent_interface(int control, struct ifreq *ifr) {
+  int tap = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+  struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x0a000001)};
+  ifr->ifr_flags = IFF_TAP | IFF_NO_PI;
+  if (tap < 0 || ioctl(tap, TUNSETIFF, ifr))
+    return -1;
+  memcpy(&ifr->ifr_addr, &in, sizeof in);
+  if (ioctl(control, SIOCSIFADDR, ifr))
+    return -1;
+  ifr->ifr_flags = IFF_UP | IFF_RUNNING;
+  return ioctl(control, SIOCSIFFLAGS, ifr) ? -1 : tap;
+}
+
+/* 0 when a full socket says 1 and how much went, and POLLOUT comes with the room; 77 when there is no such interface. */
+static int full_socket(bool gso) {
+  struct ifreq ifr = {.ifr_name = "silent0"};
+  struct addr any = addr_v4(0, 0, 0, 0, 0), to = addr_v4(10, 0, 0, 2, 9);
+  static const uint8_t data[40 * 1400];
+  int rc = 0, small = 40000, control;
+  size_t sent = 0;
+  if (unshare(CLONE_NEWNET) || (control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) < 0 ||
+      silent_interface(control, &ifr) < 0)
+    return 77;
+  struct udp *u = udp_open(&any);
+  if (!u || setsockopt(udp_fd(u), SOL_SOCKET, SO_SNDBUF, &small, sizeof small))
+    return 1;
+  udp_set_offload(u, gso, true);
+  for (int i = 0; i < 100 && rc == 0; i++)
+    rc = udp_send(u, &to, data, sizeof data, 1400, &sent);
+  if (rc != 1 || sent >= sizeof data || sent % 1400)
+    return 2;
+  struct pollfd p = {.fd = udp_fd(u), .events = POLLOUT};
+  if (poll(&p, 1, 0) != 0)
+    return 3;
+  ifr.ifr_flags = 0;
+  if (ioctl(control, SIOCSIFFLAGS, &ifr) || !wait_for(u, POLLOUT)) /* down: all that waited is dropped */
+    return 4;
+  rc = udp_send(u, &to, data, 1400, 1400, &sent);
+  return rc == -1 && errno == ENETUNREACH && sent == 0 ? 0 : 5;
+}
+
+static void test_full(void) {
+  for (int gso = 0; gso < 2; gso++) {
+    int status = -1;
+    pid_t pid = fork();
+    if (pid == 0)
+      _exit(full_socket(gso));
+    CU_ASSERT(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77)
+      printf("(no namespace or tap device: left out) ");
+    else
+      CU_ASSERT(WEXITSTATUS(status) == 0);
+  }
+}
+
 static void test_interfaces(void) {
   struct addr with[64], without[64];
   size_t n = udp_interface_addrs(with, 64, 77, true), m = udp_interface_addrs(without, 64, 77, false), loops = 0;
@@ -305,6 +385,8 @@ int main(void) {
       {"open: what is refused", test_open_errors},
       {"a segment above the MTU is EMSGSIZE and GSO stays", test_too_long},
       {"ICMP errors of others are skipped", test_refused},
+      {"GSO refused by the kernel", test_gso_refused},
+      {"a full socket", test_full},
       {"addresses of the interfaces", test_interfaces},
       {"sockaddr and back", test_sockaddr},
   };
