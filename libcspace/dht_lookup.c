@@ -48,17 +48,18 @@ static void take_out(struct dht_lookup *l, unsigned at) {
   memmove(&l->cand[at], &l->cand[at + 1], (l->n - at) * sizeof l->cand[0]);
 }
 
-/* Of routable addresses an IP is asked once, whatever ids it claims. */
+/* Of routable addresses an IP is asked once, whatever ids it claims. An id may stand at two addresses, so that a liar
+ * who names it first does not hide the node it belongs to. */
 static bool known(struct dht_lookup *l, const uint8_t *id, const struct addr *addr) {
   bool global = addr_is_global(addr);
+  unsigned same_id = 0;
   for (unsigned i = 0; i < l->n; i++) {
     const struct dht_cand *c = &l->cand[i];
     if (addr_equal(&c->addr, addr) || (global && addr_same_ip(&c->addr, addr)))
       return true;
-    if (id && c->has_id && memcmp(c->id, id, DHT_ID_LEN) == 0 && c->state != DHT_CAND_GONE)
-      return true;
+    same_id += id && c->has_id && memcmp(c->id, id, DHT_ID_LEN) == 0;
   }
-  return false;
+  return same_id >= 2;
 }
 
 /* Room for one more: the farthest that nobody waits for goes. */

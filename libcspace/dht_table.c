@@ -132,7 +132,8 @@ bool dht_table_answered(struct dht_table *t, const uint8_t id[DHT_ID_LEN], const
   for (unsigned i = 0; b && i < b->n; i++) {
     if (memcmp(b->nodes[i].id, id, DHT_ID_LEN) != 0)
       continue;
-    if (b->nodes[i].fails < DHT_NODE_BAD)
+    bool liar = !b->nodes[i].belongs && dht_id_belongs(id, addr);
+    if (b->nodes[i].fails < DHT_NODE_BAD && !liar)
       return false; /* the id is taken by a node that answers: nobody steals it */
     remove_node(t, bucket, &b->nodes[i]);
     break;
