@@ -71,16 +71,19 @@ void node_forget_id(struct cs_node *n, const uint8_t *id, size_t len, const stru
 
 /* ---- in ---- */
 
+/* Whose datagram this is, by the id in it alone: ngtcp2 negotiates RFC 9287, so the fixed bit of QUIC says nothing.
+ * Path datagrams carry their id where short headers do. */
 static struct session *session_of(struct cs_node *n, const uint8_t *p, size_t len) {
   if (p[0] & 0x80) { /* long header: version(4) dcid-length(1) dcid */
     if (len < 6 || p[5] > QUIC_CID_MAX || len < 6u + p[5]) return NULL;
     return idtable_get(&n->ids, p + 6, p[5]);
   }
-  if (p[0] & 0x40) return len < 1 + QUIC_CID_LEN ? NULL : idtable_get(&n->ids, p + 1, QUIC_CID_LEN);
-  return path_msg_is(p, len) ? idtable_get(&n->ids, path_msg_id(p), PATH_ID_LEN) : NULL;
+  return len < 1 + QUIC_CID_LEN ? NULL : idtable_get(&n->ids, p + 1, QUIC_CID_LEN);
 }
 
-static bool is_quic(const uint8_t *p) { return (p[0] & 0xc0) != 0; }
+static bool is_path_datagram(const struct session *s, const uint8_t *p, size_t len) {
+  return path_msg_is(p, len) && session_has_path_id(s, path_msg_id(p));
+}
 
 /* A datagram for nobody we know: a caller's first one, a DHT message, or nothing. Silence unless it proves more. */
 static void stranger(struct cs_node *n, const struct addr *from, const uint8_t *p, size_t len, uint64_t now) {
@@ -97,28 +100,35 @@ static void stranger(struct cs_node *n, const struct addr *from, const uint8_t *
   session_accept(n, &t, p, len, now);
 }
 
+/* How many bytes from p on are QUIC datagrams of s, all of a run's segment size but the last. */
+static size_t quic_run(struct cs_node *n, const struct session *s, const uint8_t *p, size_t len, size_t segment) {
+  size_t run = 0;
+
+  while (run < len) {
+    size_t one = len - run < segment ? len - run : segment;
+
+    if (run > 0 && session_of(n, p + run, one) != s) break;
+    if (is_path_datagram(s, p + run, one)) break;
+    run += one;
+  }
+  return run;
+}
+
 static void input_run(struct cs_node *n, const struct udp_in *in, uint64_t now) {
   struct path_target from = {.kind = PATH_DIRECT, .addr = in->from};
   size_t at = 0;
 
   while (at < in->len) {
     const uint8_t *p = in->data + at;
-    size_t one = in->len - at < in->segment ? in->len - at : in->segment, run = one;
+    size_t left = in->len - at, one = left < in->segment ? left : in->segment, run;
     struct session *s = session_of(n, p, one);
 
     if (s == NULL) {
-      stranger(n, &in->from, p, one, now);
-    } else if (!is_quic(p)) {
-      session_path_input(s, &from, p, one, now);
-    } else {
-      while (at + run < in->len) { /* following datagrams of the same session go together */
-        const uint8_t *next = p + run;
-        size_t next_len = in->len - at - run < in->segment ? in->len - at - run : in->segment;
-
-        if (!is_quic(next) || session_of(n, next, next_len) != s) break;
-        run += next_len;
-      }
+      stranger(n, &in->from, p, run = one, now);
+    } else if ((run = quic_run(n, s, p, left, in->segment)) > 0) {
       session_input(s, &from, p, run, in->segment, now);
+    } else {
+      session_path_input(s, &from, p, run = one, now);
     }
     at += run;
   }

@@ -362,6 +362,10 @@ bool session_unacked(const struct session *s) {
 
 bool session_idle(const struct session *s) { return s->streams == NULL; }
 
+bool session_has_path_id(const struct session *s, const uint8_t *id) {
+  return s->keyed && memcmp(s->own_id, id, PATH_ID_LEN) == 0;
+}
+
 const uint8_t *session_peer(const struct session *s) { return quic_peer(s->quic); }
 
 struct remote *session_remote(const struct session *s) { return s->remote; }

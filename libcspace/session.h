@@ -54,6 +54,7 @@ bool session_up(const struct session *s);        /* handshake done and takes new
 bool session_pending(const struct session *s);   /* handshake under way */
 bool session_idle(const struct session *s);      /* nothing unacknowledged, nothing open */
 bool session_unacked(const struct session *s);
+bool session_has_path_id(const struct session *s, const uint8_t *id);
 const uint8_t *session_peer(const struct session *s);
 int session_ping(struct session *s, struct request *r); /* 0 or -1 + EAGAIN */
 struct remote *session_remote(const struct session *s);
