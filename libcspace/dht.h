@@ -47,8 +47,8 @@ typedef uint32_t dht_op;
  * value newer than those this op has seen, and for other values (a few at most) of the newest seq; then DHT_EV_DONE. */
 dht_op dht_get(struct dht *d, uint64_t now, const uint8_t key[32], const uint8_t *salt, size_t salt_len);
 /* Mutable put: looks up the closest nodes, then puts there. v is bencoded, v_len <= DHT_VALUE_MAX; sig is over the
- * BEP 44 buffer (dht_mutable_buffer). has_cas: cas is the newest seq the writer has read; a node that holds an older
- * one is given that as cas, one that holds none gets no cas. Ends with DHT_EV_DONE: stored = nodes that took it. */
+ * BEP 44 buffer (dht_mutable_buffer). has_cas: cas is the newest seq the writer has read, 0 when there was none: who
+ * has written since makes it a conflict. A node that holds an older one is given that as cas. Ends with DHT_EV_DONE: stored = nodes that took it. */
 dht_op dht_put(struct dht *d, uint64_t now, const uint8_t key[32], const uint8_t *salt, size_t salt_len, int64_t seq,
                const uint8_t sig[64], const uint8_t *v, size_t v_len, bool has_cas, int64_t cas);
 /* Immutable items, by SHA-1 of the bencoded value. */

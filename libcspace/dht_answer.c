@@ -103,11 +103,12 @@ static void answer_error(struct dht *d, uint64_t now, const struct addr *from, c
 /* Compact nodes of one family for an asker: good ones, never itself, and nothing local to a stranger from outside. */
 static size_t closest_compact(const struct dht *d, unsigned family, const uint8_t *target, const struct addr *from,
                               uint8_t *out) {
-  const struct dht_node *nodes[2 * DHT_K];
-  unsigned n = dht_table_closest(&d->table[family], target, true, nodes, 2 * DHT_K), taken = 0;
+  const struct dht_node *nodes[DHT_K + 1];
+  enum dht_which which = addr_is_global(from) ? DHT_GOOD_GLOBAL : DHT_GOOD;
+  unsigned n = dht_table_closest(&d->table[family], target, which, nodes, DHT_K + 1), taken = 0;
   size_t len = 0;
   for (unsigned i = 0; i < n && taken < DHT_K; i++) {
-    if (addr_equal(&nodes[i]->addr, from) || (addr_is_global(from) && !addr_is_global(&nodes[i]->addr)))
+    if (addr_equal(&nodes[i]->addr, from))
       continue;
     memcpy(out + len, nodes[i]->id, DHT_ID_LEN);
     len += DHT_ID_LEN;

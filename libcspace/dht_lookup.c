@@ -129,7 +129,7 @@ struct dht_cand *dht_lookup_answered(struct dht_lookup *l, struct dht_cand *c, c
 }
 
 void dht_lookup_revive(struct dht_lookup *l, struct dht_cand *c, const uint8_t id[DHT_ID_LEN]) {
-  if (c->state == DHT_CAND_GONE)
+  if (c->state == DHT_CAND_GONE || c->state == DHT_CAND_STALLED)
     place_anew(l, c, id, DHT_CAND_NEW);
 }
 

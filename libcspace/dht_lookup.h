@@ -50,7 +50,7 @@ struct dht_cand *dht_lookup_next(struct dht_lookup *l);
 struct dht_cand *dht_lookup_find(struct dht_lookup *l, const struct addr *addr);
 /* It answered under this id. The pointer is void afterwards; returns the candidate's new place. */
 struct dht_cand *dht_lookup_answered(struct dht_lookup *l, struct dht_cand *c, const uint8_t id[DHT_ID_LEN]);
-/* A candidate given up has answered elsewhere, under this id: it is asked again. */
+/* A slow or given up candidate has answered something else, under this id: it is asked again. */
 void dht_lookup_revive(struct dht_lookup *l, struct dht_cand *c, const uint8_t id[DHT_ID_LEN]);
 /* Nothing is left that could bring anything closer. */
 bool dht_lookup_done(const struct dht_lookup *l);

@@ -118,8 +118,10 @@ bool dht_op_message(struct dht *d, struct dht_operation *op, enum trans_kind kin
       m->salt = (struct ben){op->salt, op->salt_len};
     m->has_seq = true;
     m->seq = op->seq;
-    m->has_cas = op->has_cas && c->has_seq; /* BEP 44: not to a node that holds nothing */
-    m->cas = c->seq < op->cas ? c->seq : op->cas;
+    /* Also to a node that held nothing when asked: it ignores cas if that is still so, and if it is not, someone
+     * else has written since. A node with an older item than the writer has read is given what it holds. */
+    m->has_cas = op->has_cas;
+    m->cas = c->has_seq && c->seq < op->cas ? c->seq : op->cas;
   }
   return true;
 }
@@ -205,9 +207,9 @@ static void advance(struct dht *d, uint64_t now, struct dht_operation *op) {
 void dht_op_start(struct dht *d, uint64_t now, struct dht_operation *op, unsigned families) {
   const struct dht_node *nodes[DHT_K];
   for (unsigned f = 0; f < FAMILIES; f++) {
-    unsigned n = families >> f & 1 ? dht_table_closest(&d->table[f], op->target, true, nodes, DHT_K) : 0;
+    unsigned n = families >> f & 1 ? dht_table_closest(&d->table[f], op->target, DHT_GOOD, nodes, DHT_K) : 0;
     if (n == 0 && families >> f & 1) /* nobody good: try those that failed lately */
-      n = dht_table_closest(&d->table[f], op->target, false, nodes, DHT_K);
+      n = dht_table_closest(&d->table[f], op->target, DHT_ALL, nodes, DHT_K);
     for (unsigned i = 0; i < n; i++)
       add_candidate(d, op, nodes[i]->id, &nodes[i]->addr);
   }

@@ -162,12 +162,14 @@ void dht_table_failed(struct dht_table *t, const struct addr *addr) {
     remove_node(t, bucket, node);
 }
 
-unsigned dht_table_closest(const struct dht_table *t, const uint8_t target[DHT_ID_LEN], bool good,
+unsigned dht_table_closest(const struct dht_table *t, const uint8_t target[DHT_ID_LEN], enum dht_which which,
                            const struct dht_node **out, unsigned max) {
   unsigned n = 0;
   const struct dht_node *node;
   for (unsigned b = 0, i = 0; (node = next_node(t, &b, &i)) != NULL;) {
-    if (good && node->fails >= DHT_NODE_BAD)
+    if (which != DHT_ALL && node->fails >= DHT_NODE_BAD)
+      continue;
+    if (which == DHT_GOOD_GLOBAL && !addr_is_global(&node->addr))
       continue;
     unsigned at = n;
     while (at > 0 && dht_id_compare(target, node->id, out[at - 1]->id) < 0)

@@ -52,8 +52,10 @@ bool dht_table_wants(const struct dht_table *t, const uint8_t id[DHT_ID_LEN], co
 /* A query to this address went unanswered. */
 void dht_table_failed(struct dht_table *t, const struct addr *addr);
 
-/* The nodes closest to target, closest first; returns their number. good: only those fit to hand out. */
-unsigned dht_table_closest(const struct dht_table *t, const uint8_t target[DHT_ID_LEN], bool good,
+/* Which nodes: all; those that are not bad; of these those at routable addresses. */
+enum dht_which { DHT_ALL, DHT_GOOD, DHT_GOOD_GLOBAL };
+/* The nodes closest to target, closest first; returns their number. */
+unsigned dht_table_closest(const struct dht_table *t, const uint8_t target[DHT_ID_LEN], enum dht_which which,
                            const struct dht_node **out, unsigned max);
 /* The node to ping next: neither heard nor asked since `before`, or failing and not asked since `before_failed`.
  * NULL when there is none. */

@@ -195,7 +195,7 @@ static void put_entry(struct discovery *d, struct record *rec) {
 
 static void write_record(struct discovery *d, uint64_t now, struct slot *s) {
   uint8_t nonce[24], sealed[RECORD_SEALED_LEN], v[DHT_VALUE_MAX], msg[DHT_VALUE_MAX + 64], sig[ID_SIG_LEN];
-  int64_t cas = s->highest;
+  int64_t cas = s->highest < 0 ? 0 : s->highest; /* 0: nobody else may have begun meanwhile */
   int64_t seq = record_next_seq(d->wall, s->highest, (uint16_t)rng_u32(&d->rng));
   struct ben_out o;
   put_entry(d, &s->at.rec);
@@ -206,7 +206,7 @@ static void write_record(struct discovery *d, uint64_t now, struct slot *s) {
     ben_put_str(&o, sealed, sizeof sealed);
     size_t n = dht_mutable_buffer(msg, sizeof msg, NULL, 0, seq, v, o.len);
     if (n > 0 && identity_blind_sign(d->own, s->at.day, sig, msg, n) == 0)
-      s->at.op = dht_put(d->dht, now, s->at.blinded, NULL, 0, seq, sig, v, o.len, cas >= 0, cas);
+      s->at.op = dht_put(d->dht, now, s->at.blinded, NULL, 0, seq, sig, v, o.len, true, cas);
   }
   if (s->at.op == 0) {
     failed(d, now, s, 0);

@@ -145,7 +145,8 @@ void sim_flush(struct sim *s, unsigned node) {
     if (!more)
       break;
   }
-  s->nodes[node].deadline = dht_deadline(d);
+  uint64_t above = s->deadline ? s->deadline(s, node) : UINT64_MAX;
+  s->nodes[node].deadline = dht_deadline(d) < above ? dht_deadline(d) : above;
 }
 
 static unsigned node_at(const struct sim *s, const struct addr *a) {
@@ -176,6 +177,8 @@ static bool step(struct sim *s, uint64_t until) {
     s->now = next;
   if (who < s->n_nodes) {
     dht_tick(s->nodes[who].d, s->now, sim_wall(s));
+    if (s->on_tick)
+      s->on_tick(s, who);
     sim_flush(s, who);
     return true;
   }

@@ -44,6 +44,9 @@ struct sim {
   void (*on_event)(struct sim *s, unsigned node, const struct dht_event *ev);
   /* When set, sees each datagram before it is queued and may change it; false drops it. */
   bool (*on_packet)(struct sim *s, unsigned from, const struct addr *to, uint8_t *data, size_t len);
+  /* What runs on top of a node: called with its ticks, and its own deadline. */
+  void (*on_tick)(struct sim *s, unsigned node);
+  uint64_t (*deadline)(struct sim *s, unsigned node);
   void *user;
 };
 

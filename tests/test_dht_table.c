@@ -138,12 +138,12 @@ static void one_node_an_address_and_no_stolen_ids(void) {
   CU_ASSERT_TRUE(dht_table_answered(&t, id2, &a, 1)); /* restarted under another id */
   CU_ASSERT_EQUAL(t.count, 1);
   CU_ASSERT_FALSE(dht_table_answered(&t, id2, &b, 2)); /* the id of a node that answers */
-  CU_ASSERT_EQUAL(dht_table_closest(&t, id2, true, &n, 1), 1);
+  CU_ASSERT_EQUAL(dht_table_closest(&t, id2, DHT_GOOD, &n, 1), 1);
   CU_ASSERT_TRUE(addr_equal(&n->addr, &a));
   for (int i = 0; i < DHT_NODE_BAD; i++)
     dht_table_failed(&t, &a);
-  CU_ASSERT_EQUAL(dht_table_closest(&t, id2, true, &n, 1), 0); /* bad ones are not handed out */
-  CU_ASSERT_EQUAL(dht_table_closest(&t, id2, false, &n, 1), 1);
+  CU_ASSERT_EQUAL(dht_table_closest(&t, id2, DHT_GOOD, &n, 1), 0); /* bad ones are not handed out */
+  CU_ASSERT_EQUAL(dht_table_closest(&t, id2, DHT_ALL, &n, 1), 1);
   CU_ASSERT_TRUE(dht_table_answered(&t, id2, &b, 3)); /* moved */
   CU_ASSERT_EQUAL(t.count, 1);
   dht_table_free(&t);
@@ -220,11 +220,11 @@ static void closest_like_a_sorted_list(void) {
   for (unsigned round = 0; round < 200; round++) {
     const struct dht_node *all[20 * DHT_K], *best[DHT_K];
     random_id(target);
-    unsigned n = dht_table_closest(&t, target, true, all, 20 * DHT_K);
+    unsigned n = dht_table_closest(&t, target, DHT_GOOD, all, 20 * DHT_K);
     CU_ASSERT_EQUAL_FATAL(n, 20 * DHT_K);
     sort_target = target;
     qsort(all, n, sizeof all[0], by_distance);
-    CU_ASSERT_EQUAL_FATAL(dht_table_closest(&t, target, true, best, DHT_K), DHT_K);
+    CU_ASSERT_EQUAL_FATAL(dht_table_closest(&t, target, DHT_GOOD, best, DHT_K), DHT_K);
     CU_ASSERT_EQUAL(memcmp(all, best, sizeof best), 0);
   }
   uint8_t other[DHT_ID_LEN];
