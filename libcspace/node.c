@@ -193,14 +193,18 @@ static int resolve_user(struct cs_node *n, const char *user, uint8_t key[ID_KEY_
 /* ---- calls ---- */
 
 /* Every call runs between enter and leave; cs_close waits for those inside. */
+static void leave(struct cs_node *n) {
+  if (--n->callers == 0) pthread_cond_broadcast(&n->changed);
+  loop_unlock(n->loop);
+}
+
 static int enter(struct cs_node *n) {
   if (loop_forked()) return err_set(CS_ERR_FORKED, "a node cannot be used in a forked child; open one of its own there");
+  n->callers++; /* before the lock: cs_close waits for those on the way in, too */
   loop_lock(n->loop);
-  if (n->closing) {
-    loop_unlock(n->loop);
-    return err_set(CS_ERR_CLOSED, "the node was closed");
-  }
-  return 0;
+  if (!n->closing) return 0;
+  leave(n);
+  return err_set(CS_ERR_CLOSED, "the node was closed");
 }
 
 static int user_request(struct cs_node *n, enum request_kind kind, const char *user, const char *service,
@@ -226,7 +230,7 @@ static int user_request(struct cs_node *n, enum request_kind kind, const char *u
   r->remote = remote;
   remote_add(remote, r);
 out:
-  loop_unlock(n->loop);
+  leave(n);
   return fd;
 }
 
@@ -249,7 +253,7 @@ static int op_published_start(struct backend *b, int timeout_ms) {
     err_set(CS_ERR_SYSTEM, "cannot wait for the record: %m");
   else if (n->published)
     request_done(r, -1);
-  loop_unlock(n->loop);
+  leave(n);
   return fd;
 }
 
@@ -279,7 +283,7 @@ static int op_listen(struct backend *b, const char *service, const cs_options *o
   n->listeners = l;
   node_publish(n);
 out:
-  loop_unlock(n->loop);
+  leave(n);
   return fd;
 }
 
@@ -305,7 +309,7 @@ static int op_contact_next(struct backend *b, const char *after, char *name, cha
     strcpy(name, c->name);
     id_format(id, c->key);
   }
-  loop_unlock(n->loop);
+  leave(n);
   return c != NULL;
 }
 
@@ -448,6 +452,7 @@ static void op_close(struct backend *b) {
   loop_lock(l);
   linger(n);
   n->closing = true;
+  while (n->callers > 0) loop_cond_wait(l, &n->changed, clock_now() + CLOSE_POLL_US);
   while (n->requests != NULL)
     request_fail(n->requests, CS_ERR_CLOSED, ESHUTDOWN, "the node was closed meanwhile");
   for (struct session *s = n->sessions; s != NULL; s = s->next) {

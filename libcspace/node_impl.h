@@ -7,6 +7,7 @@
 #define CSPACE_NODE_IMPL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -85,7 +86,8 @@ struct cs_node {
   struct listener *listeners;
   struct request *requests;
   struct alarm retry_alarm;
-  unsigned handshakes, callers;
+  unsigned handshakes, strangers;
+  atomic_uint callers;            /* threads inside a call */
   pthread_cond_t changed;         /* for cs_close: sessions and callers went */
 };
 

@@ -44,7 +44,7 @@ struct quic_callbacks {
   /* The other side opened a stream; set a handle with quic_stream_set. */
   void (*opened)(void *ctx, int64_t sid, bool bidi);
   void (*data)(void *ctx, int64_t sid, void *stream, const uint8_t *p, size_t len, bool fin);
-  void (*acked)(void *ctx, void *stream, uint64_t bytes);
+  void (*acked)(void *ctx, void *stream, uint64_t bytes); /* 0: an end of stream sent without bytes */
   void (*reset)(void *ctx, int64_t sid, void *stream, uint64_t code); /* peer's RESET_STREAM */
   void (*stopped)(void *ctx, int64_t sid, void *stream, uint64_t code); /* peer's STOP_SENDING */
   void (*closed)(void *ctx, int64_t sid, void *stream);  /* both directions are over; sid is dead */

@@ -54,6 +54,7 @@ static void session_free(struct session *s) {
   for (int i = 0; i < SESSION_CIDS_MAX; i++)
     if (s->cids[i].len != 0) node_forget_id(s->node, s->cids[i].bytes, s->cids[i].len, s);
   node_unlink_session(s->node, s);
+  if (s->stranger) s->node->strangers--;
   alarm_cancel(&s->alarm);
   task_cancel(s->node->loop, &s->flush);
   quic_free(s->quic);
@@ -176,6 +177,10 @@ static void read_one(struct session *s, const struct path_target *from, const ui
     quic_ended(s);
     return;
   }
+  if (s->too_many) {
+    session_end(s, QUIC_CODE_LIMIT);
+    return;
+  }
   if (!s->keyed && quic_connected(s->quic)) {
     uint8_t exported[PATH_EXPORTER_LEN];
     struct path_keys keys;
@@ -285,7 +290,7 @@ static void deliver_dirty(struct session *s) {
 static bool unused(const struct session *s) { return s->streams == NULL && s->pinger == NULL; }
 
 static uint64_t unused_limit(const struct session *s) {
-  if (!s->client) return s->peer_allowed ? TIMER_NEVER : SESSION_STRANGER_US;
+  if (!s->client) return s->peer_known ? TIMER_NEVER : SESSION_STRANGER_US;
   return SESSION_UNUSED_US;
 }
 

@@ -29,7 +29,9 @@ struct session {
   struct quic *quic;
   struct paths *paths;
   enum session_state state;
-  bool client, draining, peer_allowed, was_up;
+  bool client, draining, was_up;
+  bool peer_known;                  /* a contact, or ourselves */
+  bool stranger, too_many;          /* counted as one; over the limit for them */
   struct session_cid cids[SESSION_CIDS_MAX];
   bool keyed;                       /* own_id stands in the node's table */
   uint8_t own_id[PATH_ID_LEN];

@@ -89,7 +89,11 @@ static void on_connected(void *ctx) {
     s->remote = node_remote(s->node, quic_peer(s->quic));
     if (s->remote != NULL) remote_link_session(s->remote, s);
   }
-  s->peer_allowed = node_knows(s->node, quic_peer(s->quic));
+  s->peer_known = node_knows(s->node, quic_peer(s->quic));
+  if (!s->client && !s->peer_known) {
+    s->stranger = true;
+    if (++s->node->strangers > NODE_STRANGERS_MAX) s->too_many = true; /* ended when QUIC is out of its callback */
+  }
   if (s->remote != NULL) remote_session_up(s->remote);
 }
 

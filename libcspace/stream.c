@@ -36,10 +36,12 @@ static void close_fd(struct stream *st, bool clean) {
   if (fd < 0) return;
   watch_del(&st->watch);
   st->watch.fd = -1;
-  if (clean)
+  if (clean) {
     pair_close_clean(fd);
-  else
+  } else {
+    pair_reset_begin(fd); /* blocked writers leave first, so that they do not eat the one ECONNRESET */
     pair_close_reset(fd);
+  }
 }
 
 void stream_free(struct stream *st) {
@@ -172,7 +174,7 @@ bool stream_sendable(const struct stream *st) {
 }
 
 bool stream_unacked(const struct stream *st) {
-  return !st->quic_closed && !st->tx_dead && (st->tx.len > 0 || (st->tx_end && !st->tx_end_sent));
+  return !st->quic_closed && !st->tx_dead && (st->tx.len > 0 || (st->tx_end && !st->tx_end_acked));
 }
 
 bool stream_pull(struct stream *st, struct iovec *iov, int *n, bool *end) {
@@ -196,11 +198,15 @@ void stream_sent(struct stream *st, ssize_t bytes, bool end, bool blocked) {
   }
   chunks_advance(&st->tx, &st->tx_at, (size_t)bytes);
   st->tx_unsent -= (size_t)bytes;
-  if (end) st->tx_end_sent = true;
+  if (end) {
+    st->tx_end_sent = true;
+    st->tx_end_alone = bytes == 0;
+  }
 }
 
 void stream_acked(struct stream *st, uint64_t bytes) {
   chunks_consume(&st->tx, &st->tx_at, (size_t)bytes);
+  if (st->tx_end_sent && st->tx.len == 0 && (bytes == 0 || !st->tx_end_alone)) st->tx_end_acked = true;
   if (st->tx_full && st->tx.len < session_tx_limit(st->session) / 2 + 1) {
     fill(st);
     if (st->tx_end && st->watch.fd >= 0 && !st->rx_end_done && hung_up(st->watch.fd)) app_gone(st);

@@ -50,6 +50,7 @@ struct stream {
   enum stream_state state;
   bool in_send, is_dirty, answered;
   bool tx_end, tx_end_sent;     /* the application's end of stream: wanted, given to QUIC */
+  bool tx_end_alone, tx_end_acked; /* sent in a frame without bytes; acknowledged */
   bool tx_blocked, tx_dead;     /* flow control; the peer reads no more */
   bool tx_full;                 /* stopped reading the application at the limit */
   bool rx_end, rx_end_done;     /* the peer's end of stream: came, passed on */
@@ -90,7 +91,7 @@ void stream_was_closed(struct stream *st);
 /* Passes parked bytes on to the application; at the end of the turn for every stream that got some. */
 void stream_deliver(struct stream *st);
 bool stream_sendable(const struct stream *st);
-/* True while bytes the application wrote are not acknowledged. */
+/* True while bytes the application wrote, or its end, are not acknowledged. */
 bool stream_unacked(const struct stream *st);
 
 #endif
