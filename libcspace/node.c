@@ -461,6 +461,7 @@ static void op_close(struct backend *b) {
     session_end(s, QUIC_CODE_DONE);
   }
   tear_down(n);
+  chunks_pool_trim();
   loop_unlock(l);
   loop_put(l);
   node_free(n);
