@@ -55,6 +55,8 @@ static void write_and_read(const cs_config *c) {
   free(text);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   cs_config *c = cs_config_new();
 

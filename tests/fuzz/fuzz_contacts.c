@@ -41,6 +41,8 @@ static void write_and_read(const struct contacts *c) {
   free(text);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct contacts *c = contacts_new();
 
