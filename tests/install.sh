@@ -3,6 +3,7 @@
 # compiled as C and C++, run.
 . "${srcdir:-.}/tests/check.sh"
 root=$tmp/root
+unset MAKEFLAGS MFLAGS MAKELEVEL # of the make that runs us: its job server is not ours
 cat >"$tmp/other.c" <<'END'
 #include <cspace/cspace.h>
 #include <stdio.h>
