@@ -42,6 +42,10 @@ void remote_kick(struct remote *r) { task_queue(r->node->loop, &r->task); }
 /* ---- who waits ---- */
 
 void remote_add(struct remote *r, struct request *q) {
+  if (r->wait_head == NULL) { /* what went wrong for earlier ones is no reason for this one's failure */
+    r->was_found = r->has_record;
+    r->was_tried = r->tls_failed = r->bad_record = r->no_network = false;
+  }
   if (!q->waiting) {
     q->wait_next = NULL;
     q->waiting = true;
@@ -130,12 +134,13 @@ static void serve(struct remote *r, struct session *s) {
 
 /* The endpoint whose turn it is: freshest first. -1 when all had one. */
 static int next_endpoint(const struct remote *r) {
+  uint64_t wall = clock_wall();
   int best = -1;
 
   for (int i = 0; i < r->record.n; i++) {
     const struct record_endpoint *e = &r->record.endpoints[i];
 
-    if ((r->tried & 1u << i) || e->tombstone) continue;
+    if ((r->tried & 1u << i) || e->tombstone || e->expiry <= wall) continue;
     if (best < 0 || e->expiry > r->record.endpoints[best].expiry) best = i;
   }
   return best;
