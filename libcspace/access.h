@@ -22,8 +22,8 @@
 bool access_check(const char *rule, char why[VALUE_WHY_MAX]);
 /* The rule in force; option may be NULL (not given), config may be NULL (defaults). Lives as long as they do. */
 const char *access_rule(const char *option, const cs_config *config, const char *service);
-/* May the owner of caller_key use a service under this rule? A petname that is no contact allows nobody, and so does a
- * rule that is not well formed. */
+/* May the owner of caller_key use a service under this rule? A petname that is no contact allows nobody, and so does
+ * a rule that is not well formed. */
 bool access_allows(const char *rule, const struct contacts *contacts, const uint8_t own_key[ID_KEY_LEN],
                    const uint8_t caller_key[ID_KEY_LEN]);
 /* The next petname of a rule that is no contact, for a warning; advances *rule, which starts as the whole rule. */

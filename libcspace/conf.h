@@ -13,7 +13,8 @@
 #include <cspace/cspace.h>
 
 /* What `bootstrap = mainline` stands for: the public routers of the Mainline DHT. */
-#define CONF_MAINLINE "router.bittorrent.com:6881 dht.transmissionbt.com:6881 router.utorrent.com:6881 dht.libtorrent.org:25401"
+#define CONF_MAINLINE \
+  "router.bittorrent.com:6881 dht.transmissionbt.com:6881 router.utorrent.com:6881 dht.libtorrent.org:25401"
 #define CONF_FILE "cspace.conf"
 #define CONF_FILE_MAX (256u << 10)
 #define CONF_WORDS_MAX 32     /* of one list of servers */

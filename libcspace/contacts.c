@@ -133,12 +133,14 @@ static int parse_row(struct row *row, const struct contacts_line *l, const char 
   enum id_problem p = ID_BAD_LENGTH;
 
   row->line = l->number;
-  if (l->kind == CONTACTS_LINE_BAD) return bad_file(file, l->number, "a line is NAME ID, or a comment that starts with #");
+  if (l->kind == CONTACTS_LINE_BAD)
+    return bad_file(file, l->number, "a line is NAME ID, or a comment that starts with #");
   if (l->name_len <= CS_NAME_MAX) {
     memcpy(row->contact.name, l->name, l->name_len);
     row->contact.name[l->name_len] = '\0';
   }
-  if (l->name_len > CS_NAME_MAX || strlen(row->contact.name) != l->name_len || !contact_name_valid(row->contact.name)) {
+  if (l->name_len > CS_NAME_MAX || strlen(row->contact.name) != l->name_len ||
+      !contact_name_valid(row->contact.name)) {
     snprintf(what, sizeof what, "\"%.*s\" cannot be a petname: 1 to %d of a-z 0-9 _ . - and neither . nor - first",
              (int)(l->name_len > 64 ? 64 : l->name_len), l->name, CS_NAME_MAX);
     return bad_file(file, l->number, what);
@@ -202,7 +204,8 @@ static int twice(const char *file, const struct row *first, const struct row *se
   char what[256];
 
   if (same_name)
-    snprintf(what, sizeof what, "the name %s stands on line %zu already; remove one", second->contact.name, first->line);
+    snprintf(what, sizeof what, "the name %s stands on line %zu already; remove one", second->contact.name,
+             first->line);
   else
     snprintf(what, sizeof what, "%s has the same id as %s on line %zu; remove one", second->contact.name,
              first->contact.name, first->line);

@@ -33,7 +33,8 @@ const struct contact *contacts_by_key(const struct contacts *c, const uint8_t ke
 /* The first whose name sorts after `after` ("" for the first); NULL at the end. */
 const struct contact *contacts_after(const struct contacts *c, const char *after);
 size_t contacts_count(const struct contacts *c);
-bool contact_name_valid(const char *name); /* [a-z0-9_.-]{1,32}, not starting with '-' or '.'; not an id's length and form */
+/* [a-z0-9_.-]{1,32}, not starting with '-' or '.'; nor `contacts` or `anyone`, the words of access rules. */
+bool contact_name_valid(const char *name);
 
 /* File operations on HOME/contacts, under the home's lock, atomic, keeping comments and order of other lines. 0 or -1
  * with err_set: CS_ERR_EXISTS, CS_ERR_USER_UNKNOWN, CS_ERR_NAME, CS_ERR_ID, CS_ERR_HOME. */

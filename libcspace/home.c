@@ -27,7 +27,8 @@
 _Static_assert(HOME_PATH_MAX >= PATH_MAX, "a path of the system fits");
 
 static int too_long(const char *dir) {
-  return err_set_errno(CS_ERR_HOME, ENAMETOOLONG, "the path %.200s... is longer than %d bytes", dir, HOME_PATH_MAX - 1);
+  return err_set_errno(CS_ERR_HOME, ENAMETOOLONG, "the path %.200s... is longer than %d bytes", dir,
+                       HOME_PATH_MAX - 1);
 }
 
 int home_join(char out[HOME_PATH_MAX], const char *dir, const char *name) {
@@ -77,7 +78,8 @@ static int below_user(char out[HOME_PATH_MAX]) {
   char room[PASSWD_ROOM];
   struct passwd pw, *found = NULL;
 
-  if (home == NULL && getpwuid_r(geteuid(), &pw, room, sizeof room, &found) == 0 && found != NULL) home = found->pw_dir;
+  if (home == NULL && getpwuid_r(geteuid(), &pw, room, sizeof room, &found) == 0 && found != NULL)
+    home = found->pw_dir;
   if (home == NULL || home[0] != '/')
     return err_set_errno(CS_ERR_HOME, ENOENT, "no home directory is known; set CSPACE_HOME");
   return home_join(out, home, ".config/cspace");
@@ -88,7 +90,7 @@ int home_path(char out[HOME_PATH_MAX], const char *set) {
 
   if (set == NULL || *set == '\0') set = variable("CSPACE_HOME");
   if (set != NULL) return absolute(out, set);
-  if (xdg != NULL && xdg[0] == '/') return home_join(out, xdg, "cspace"); /* a relative one counts for nothing there */
+  if (xdg != NULL && xdg[0] == '/') return home_join(out, xdg, "cspace"); /* a relative one is to be ignored */
   return below_user(out);
 }
 
@@ -160,7 +162,8 @@ static void sign_lock(int fd) {
   char pid[16];
   int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
 
-  if (ftruncate(fd, 0) == 0 && pwrite(fd, pid, (size_t)n, 0) != n) log_debug("cannot sign the lock: %s", strerror(errno));
+  if (ftruncate(fd, 0) == 0 && pwrite(fd, pid, (size_t)n, 0) != n)
+    log_debug("cannot sign the lock: %s", strerror(errno));
 }
 
 static int lock_held(int fd, const char *path) {
@@ -171,8 +174,8 @@ static int lock_held(int fd, const char *path) {
   if (pid[0] != '\0')
     return err_set_errno(CS_ERR_HOME, EBUSY, "%s has been locked for %d s by process %s; look at it: ps -fp %s", path,
                          LOCK_WAIT_MS / 1000, pid, pid);
-  return err_set_errno(CS_ERR_HOME, EBUSY, "%s has been locked for %d s by another process; find it: fuser -v %s", path,
-                       LOCK_WAIT_MS / 1000, path);
+  return err_set_errno(CS_ERR_HOME, EBUSY, "%s has been locked for %d s by another process; find it: fuser -v %s",
+                       path, LOCK_WAIT_MS / 1000, path);
 }
 
 int home_lock(const char *home) {
@@ -222,7 +225,8 @@ static int runtime_candidate(char out[HOME_PATH_MAX], unsigned i) {
 
   snprintf(run, sizeof run, "/run/user/%u", (unsigned)geteuid());
   if (i == 0) {
-    if (xdg == NULL || xdg[0] != '/' || strlen(xdg) > HOME_PATH_MAX - sizeof "/cspace" || !ours(xdg, false)) return -1;
+    if (xdg == NULL || xdg[0] != '/' || strlen(xdg) > HOME_PATH_MAX - sizeof "/cspace" || !ours(xdg, false))
+      return -1;
     return home_join(out, xdg, "cspace");
   }
   if (i == 1) {

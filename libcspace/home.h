@@ -15,7 +15,7 @@
 /* The home in force: `set` if not NULL or empty, else $CSPACE_HOME, else $XDG_CONFIG_HOME/cspace, else
  * ~/.config/cspace. 0 or -1. */
 int home_path(char out[HOME_PATH_MAX], const char *set);
-/* Makes the directory (0700), parents included; one that is there must be ours and not writable by others. 0 or -1. */
+/* Makes the directory (0700), parents too; one that is there must be ours and not writable by others. 0 or -1. */
 int home_create(const char *home);
 
 /* Makes and stores a new identity; never replaces one: CS_ERR_EXISTS. 0 or -1. */

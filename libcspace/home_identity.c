@@ -88,7 +88,8 @@ int home_identity_create(const char *home) {
 
   if (sodium_ready() != 0 || home_create(home) != 0 || home_join(path, home, FILE_NAME) != 0) return -1;
   if (lstat(path, &st) == 0) /* a link too; the write below looks again */
-    return err_set(CS_ERR_EXISTS, "identity %s is there already and is never replaced; keep it, or move it away", path);
+    return err_set(CS_ERR_EXISTS, "identity %s is there already and is never replaced; keep it, or move it away",
+                   path);
   id = identity_generate();
   if (id == NULL) return err_set(CS_ERR_MEMORY, "no memory for the identity");
   r = store(path, id);
@@ -217,8 +218,8 @@ static int read_seed(char *at, uint8_t seed[ID_SEED_LEN], const char *path) {
   if (secret == NULL) return damaged(path, "its third line is not `" SECRET_WORD "`");
   hex = after_word(secret, PLAIN_WORD);
   if (hex == NULL)
-    return err_set_errno(CS_ERR_IDENTITY, EBADMSG, "identity %s keeps its secret as \"%.*s\", which this program does "
-                         "not know; use a newer cspace", path, (int)strcspn(secret, " ") < 20 ?
+    return err_set_errno(CS_ERR_IDENTITY, EBADMSG, "identity %s keeps its secret as \"%.*s\", which this program "
+                         "does not know; use a newer cspace", path, (int)strcspn(secret, " ") < 20 ?
                          (int)strcspn(secret, " ") : 20, secret);
   if (strlen(hex) != HEX_LEN || sodium_hex2bin(seed, ID_SEED_LEN, hex, HEX_LEN, NULL, &len, &end) != 0 ||
       len != ID_SEED_LEN)

@@ -20,6 +20,7 @@ enum options_path { OPTIONS_PATH_AUTO, OPTIONS_PATH_DIRECT, OPTIONS_PATH_RELAY }
 uint32_t options_timeout_ms(const cs_options *o);
 unsigned options_backlog(const cs_options *o);
 enum options_path options_path(const cs_options *o);
-const char *options_access(const cs_options *o); /* a checked rule (access.h), NULL when not set; lives as long as o */
+/* A checked rule (access.h), NULL when not set; lives as long as o. */
+const char *options_access(const cs_options *o);
 
 #endif

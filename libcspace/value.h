@@ -12,8 +12,8 @@
 #define VALUE_WHY_MAX 256  /* room for what is wrong with a value */
 #define VALUE_HOST_MAX 256 /* a host name or address, the NUL included */
 
-/* Next word of a list separated by spaces or tabs: copies at most cap-1 bytes, advances *list. false at the end. A word
- * that is too long is cut: callers check lists with caps that fit first. */
+/* Next word of a list separated by spaces or tabs: copies at most cap-1 bytes, advances *list. false at the end. A
+ * word that is too long is cut: callers check lists with caps that fit first. */
 bool value_word(const char **list, char *word, size_t cap);
 size_t value_words(const char *list); /* how many */
 /* Decimal digits alone, within min..max. */

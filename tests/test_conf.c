@@ -105,20 +105,24 @@ static void bad_values(void) {
   static const char *const bad[][2] = {
     {"home", ""}, {"home", " \t"}, {"home", "a\nb"}, {"home", "a\x7f"},
     {"listen", "4000"}, {"listen", "127.0.0.1"}, {"listen", "localhost:1"}, {"listen", "127.0.0.1:65536"},
-    {"listen", "224.0.0.1:5"}, {"listen", "255.255.255.255:5"}, {"listen", "[ff02::1]:5"}, {"listen", "1.1.1.1:1 2.2.2.2:2"},
-    {"bootstrap", "mainline h:1"}, {"bootstrap", "h"}, {"bootstrap", "h:0"}, {"bootstrap", ":1"}, {"bootstrap", "h:1x"},
+    {"listen", "224.0.0.1:5"}, {"listen", "255.255.255.255:5"}, {"listen", "[ff02::1]:5"},
+    {"listen", "1.1.1.1:1 2.2.2.2:2"},
+    {"bootstrap", "mainline h:1"}, {"bootstrap", "h"}, {"bootstrap", "h:0"}, {"bootstrap", ":1"},
+    {"bootstrap", "h:1x"},
     {"bootstrap", "h:65536"}, {"bootstrap", "1.2.3:4"}, {"bootstrap", "1.2.3.256:4"}, {"bootstrap", "::1:4"},
     {"bootstrap", "[::1:4"}, {"bootstrap", "-a.de:4"}, {"bootstrap", "a-.de:4"}, {"bootstrap", "a..de:4"},
     {"bootstrap", ".de:4"}, {"bootstrap", "a_b-:4"}, {"bootstrap", "h:99999999999999999999"}, {"bootstrap", "h:-1"},
     {"bootstrap", "h:1,h:2"}, {"relay", "h:1"}, {"relay", "h:1#"}, {"relay", "h:1#abc"}, {"relay", "#" ID},
-    {"relay", "auto none"}, {"publish-addresses", "YES"}, {"publish-addresses", "1"}, {"lan", "true"}, {"agent", "always"},
+    {"relay", "auto none"}, {"publish-addresses", "YES"}, {"publish-addresses", "1"}, {"lan", "true"},
+    {"agent", "always"},
     {"linger-ms", "-1"}, {"linger-ms", "3600001"}, {"linger-ms", "5s"}, {"linger-ms", "+5"}, {"linger-ms", "0x10"},
     {"linger-ms", "5.0"}, {"linger-ms", "18446744073709551617"}, {"idle-timeout", "30"}, {"idle-timeout", "999"},
     {"idle-timeout", "3600001"}, {"peer-names", "open"}, {"access", "alice"}, {"access", "nobody"},
     {"access.chat", "anyone alice"}, {"access.chat", "alice contacts"}, {"access.chat", "Alice"}, {"access.chat", ID},
     {"access.chat", ".hidden"}, {"access.chat", ""}, {"access.", "anyone"}, {"access.a b", "anyone"},
     {"access.a/b", "anyone"}, {"access.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "anyone"}, {"stun", "auto"},
-    {"turn", "@h:1"}, {"turn", ":p@h:1"}, {"turn", "u:@h:1"}, {"turn", "u@h:1"}, {"turn", "h:1/sctp"}, {"turn", "h:1/"},
+    {"turn", "@h:1"}, {"turn", ":p@h:1"}, {"turn", "u:@h:1"}, {"turn", "u@h:1"}, {"turn", "h:1/sctp"},
+    {"turn", "h:1/"},
     {"port-prediction", "maybe"}, {"log-level", "loud"}, {"log-level", "3"}, {"max-datagram", "1199"},
     {"max-datagram", "65001"},
   };
@@ -237,7 +241,8 @@ static void layers(void) {
   CU_ASSERT_STRING_EQUAL(conf_get(c, "lan"), "yes");
   setenv("CSPACE_LOG", "loud", 1);
   CU_ASSERT_EQUAL(conf_environment(c), -1);
-  CU_ASSERT_STRING_EQUAL(cs_last_error_text(), "$CSPACE_LOG: log-level = \"loud\": give one of: none error warn info debug");
+  CU_ASSERT_STRING_EQUAL(cs_last_error_text(),
+                         "$CSPACE_LOG: log-level = \"loud\": give one of: none error warn info debug");
   setenv("CSPACE_LOG", "", 1); /* empty is unset */
   setenv("CSPACE_HOME", "/srv/x", 1);
   CU_ASSERT_EQUAL(conf_environment(c), 0);

@@ -55,8 +55,10 @@ static int parse(struct contacts *c, const char *text) {
 /* ---- the table ---- */
 
 static void names(void) {
-  static const char *const good[] = {"a", "alice", "0", "_", "a.b-c_d", "z9", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "contact"};
-  static const char *const bad[] = {"", "Alice", "a b", "-a", ".a", "a/b", "a@b", "\xc3\xa9", "a\n", "contacts", "anyone",
+  static const char *const good[] = {"a", "alice", "0", "_", "a.b-c_d", "z9", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+                                     "contact"};
+  static const char *const bad[] = {"", "Alice", "a b", "-a", ".a", "a/b", "a@b", "\xc3\xa9", "a\n", "contacts",
+                                    "anyone",
                                     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
 
   for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) CU_ASSERT_TRUE(contact_name_valid(good[i]));
@@ -103,14 +105,16 @@ static void syntax(void) {
   static const char upper[] = "alice ";
   char text[128];
 
-  CU_ASSERT_EQUAL(parse(c, "# people\n\n  \t\nalice $01\n\t bob \t $02 \t\n  # carol $03\r\ncarol $03\r\n\r\ndave $04"), 0);
+  CU_ASSERT_EQUAL(parse(c, "# people\n\n  \t\nalice $01\n\t bob \t $02 \t\n"
+                           "  # carol $03\r\ncarol $03\r\n\r\ndave $04"), 0);
   CU_ASSERT_EQUAL(contacts_count(c), 4);
   CU_ASSERT_EQUAL(memcmp(contacts_by_name(c, "carol")->key, keys[3], ID_KEY_LEN), 0);
   CU_ASSERT_EQUAL(memcmp(contacts_by_name(c, "dave")->key, keys[4], ID_KEY_LEN), 0);
   CU_ASSERT_EQUAL(parse(c, ""), 0);
   CU_ASSERT_EQUAL(contacts_count(c), 0);
   strcpy(text, upper);
-  for (const char *p = ids[1]; *p != '\0'; p++) text[sizeof upper - 1 + (p - ids[1])] = *p >= 'a' ? (char)(*p - 32) : *p;
+  for (const char *p = ids[1]; *p != '\0'; p++)
+    text[sizeof upper - 1 + (p - ids[1])] = *p >= 'a' ? (char)(*p - 32) : *p;
   text[sizeof upper - 1 + ID_TEXT_LEN] = '\0';
   CU_ASSERT_EQUAL(contacts_parse(c, text, strlen(text), FILE_NAME), 0); /* an id read over the telephone */
   CU_ASSERT_PTR_NOT_NULL(contacts_by_key(c, keys[1]));
@@ -130,7 +134,8 @@ static void bad_files_name_the_line_and_change_nothing(void) {
     {"anyone $01\n", "\"anyone\" cannot be a petname"},
     {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa $01\n", " cannot be a petname"},
     {"alice $01\nbob x$02\n", " line 2: the id of bob is not 56 letters long; ask bob for it again"},
-    {"alice $01\nbob aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n", " line 2: the id of bob has a typing error"},
+    {"alice $01\nbob aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n",
+     " line 2: the id of bob has a typing error"},
     {"alice $01\nbob $02\n\nalice $03\n", " line 4: the name alice stands on line 1 already"},
     {"alice $01\nbob $02\ncarol $01\n", " line 3: carol has the same id as alice on line 1"},
     {"alice $01\nalice $01\n", " line 2: the name alice stands on line 1 already"},

@@ -56,7 +56,8 @@ static void every_code_is_described(void) {
   for (int a = CS_OK; a <= CS_ERR_SYSTEM; a++) {
     CU_ASSERT_TRUE(strlen(cs_strerror((enum cs_err)a)) > 5);
     CU_ASSERT_STRING_NOT_EQUAL(cs_strerror((enum cs_err)a), "unknown error");
-    for (int b = CS_OK; b < a; b++) CU_ASSERT_STRING_NOT_EQUAL(cs_strerror((enum cs_err)a), cs_strerror((enum cs_err)b));
+    for (int b = CS_OK; b < a; b++)
+      CU_ASSERT_STRING_NOT_EQUAL(cs_strerror((enum cs_err)a), cs_strerror((enum cs_err)b));
   }
   CU_ASSERT_STRING_EQUAL(cs_strerror((enum cs_err)9999), "unknown error");
   CU_ASSERT_STRING_EQUAL(cs_strerror((enum cs_err)-1), "unknown error");

@@ -495,8 +495,9 @@ static void put_identity(const char *format) {
 }
 
 static void the_format_is_fixed(void) {
-  static const uint8_t key[] = {0xd7, 0x5a, 0x98, 0x01, 0x82, 0xb1, 0x0a, 0xb7, 0xd5, 0x4b, 0xfe, 0xd3, 0xc9, 0x64, 0x07, 0x3a,
-                                0x0e, 0xe1, 0x72, 0xf3, 0xda, 0xa6, 0x23, 0x25, 0xaf, 0x02, 0x1a, 0x68, 0xf7, 0x07, 0x51, 0x1a};
+  static const uint8_t key[] = {
+    0xd7, 0x5a, 0x98, 0x01, 0x82, 0xb1, 0x0a, 0xb7, 0xd5, 0x4b, 0xfe, 0xd3, 0xc9, 0x64, 0x07, 0x3a,
+    0x0e, 0xe1, 0x72, 0xf3, 0xda, 0xa6, 0x23, 0x25, 0xaf, 0x02, 0x1a, 0x68, 0xf7, 0x07, 0x51, 0x1a};
   struct identity *id;
 
   new_home();
@@ -519,7 +520,8 @@ static void a_damaged_identity_is_named(void) {
     {"cspace identity 1\n", "its second line"},
     {"cspace identity 1\nI\nsecret plain S\n", "its second line"},
     {"cspace identity 1\nid I \nsecret plain S\n", "its id is not 56 letters long"},
-    {"cspace identity 1\nid aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\nsecret plain S\n", "typing error"},
+    {"cspace identity 1\nid aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\nsecret plain S\n",
+     "typing error"},
     {"cspace identity 1\nid I\n", "its third line"},
     {"cspace identity 1\nid I\nseed S\n", "its third line"},
     {"cspace identity 1\nid I\nsecret argon2id 3 S\n", "keeps its secret as \"argon2id\""},

@@ -15,7 +15,8 @@
 #include <string.h>
 
 static const char *const names[] = {"home", "listen", "bootstrap", "relay", "publish-addresses", "lan", "agent",
-                                    "linger-ms", "idle-timeout", "peer-names", "access", "access.chat", "stun", "turn",
+                                    "linger-ms", "idle-timeout", "peer-names", "access", "access.chat", "stun",
+                                    "turn",
                                     "port-prediction", "max-datagram", "log-level"};
 
 #define NAMES (sizeof names / sizeof names[0])
@@ -36,7 +37,8 @@ static void check_values(const cs_config *c) {
   while (conf_word(&list, word, sizeof word))
     if (!value_host_port(word, host, &port) || port < 1 || port > 65535 || host[0] == '\0') abort();
   if (!access_check(conf_access(c, "chat"), why) || !access_check(conf_get(c, "access"), why)) abort();
-  if (conf_number(c, "max-datagram") < CONF_DATAGRAM_MIN || conf_number(c, "max-datagram") > CONF_DATAGRAM_MAX) abort();
+  if (conf_number(c, "max-datagram") < CONF_DATAGRAM_MIN) abort();
+  if (conf_number(c, "max-datagram") > CONF_DATAGRAM_MAX) abort();
   if (conf_number(c, "idle-timeout") < 1000 || conf_number(c, "linger-ms") < 0) abort();
 }
 
