@@ -1,0 +1,94 @@
+/*
+ * leave.c - signals, for the commands that hold one connection.
+ */
+#include "leave.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <signal.h>
+#include <unistd.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static bool closing; /* someone closes the node */
+static bool pipe_was_ignored;
+static sigset_t signals;
+
+static void die_of(int sig) {
+  sigset_t one;
+
+  signal(sig, SIG_DFL);
+  sigemptyset(&one);
+  sigaddset(&one, sig);
+  raise(sig);
+  pthread_sigmask(SIG_UNBLOCK, &one, NULL);
+  _exit(1);
+}
+
+static bool begin_closing(void) {
+  bool mine;
+
+  pthread_mutex_lock(&lock);
+  mine = !closing;
+  closing = true;
+  pthread_mutex_unlock(&lock);
+  return mine;
+}
+
+static void *close_node(void *node) {
+  cs_close(node);
+  return NULL;
+}
+
+static void *wait_signal(void *node) {
+  pthread_t closer;
+  int sig, second;
+
+  sigwait(&signals, &sig);
+  if (!begin_closing()) die_of(sig);
+  if (pthread_create(&closer, NULL, close_node, node) != 0) die_of(sig);
+  /* A second signal, or the closer's end, whichever comes first. */
+  while (pthread_tryjoin_np(closer, NULL) != 0) {
+    struct timespec turn = {.tv_nsec = 10000000};
+
+    second = sigtimedwait(&signals, NULL, &turn);
+    if (second > 0) break;
+  }
+  die_of(sig);
+  return NULL;
+}
+
+void leave_prepare(void) {
+  struct sigaction old, ignore = {.sa_handler = SIG_IGN};
+
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGHUP);
+  pthread_sigmask(SIG_BLOCK, &signals, NULL);
+  sigaction(SIGPIPE, &ignore, &old);
+  pipe_was_ignored = old.sa_handler == SIG_IGN;
+}
+
+void leave_watch(cs_node *node) {
+  pthread_t thread;
+
+  if (pthread_create(&thread, NULL, wait_signal, node) == 0)
+    pthread_detach(thread);
+  else
+    pthread_sigmask(SIG_UNBLOCK, &signals, NULL); /* then they kill at once */
+}
+
+void leave_close(cs_node *node) {
+  if (node == NULL) return;
+  if (begin_closing()) {
+    cs_close(node);
+    return;
+  }
+  for (;;) pause(); /* the signal's thread ends the process */
+}
+
+void leave_broken_pipe(cs_node *node) {
+  if (pipe_was_ignored) return;
+  leave_close(node);
+  die_of(SIGPIPE);
+}
