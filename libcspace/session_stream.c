@@ -140,6 +140,10 @@ static void on_reset(void *ctx, int64_t sid, void *stream, uint64_t code) {
   (void)sid;
   (void)code;
   if (stream == NULL || stream == CONTROL) return;
+  if (((struct stream *)stream)->rx_stopped) { /* the answer to our STOP_SENDING: the other direction goes on */
+    stream_received(stream, NULL, 0, true);
+    return;
+  }
   session_reset_stream(((struct stream *)stream)->session, stream, QUIC_CODE_RESET);
   stream_was_reset(stream);
 }
@@ -366,6 +370,7 @@ void session_credit(struct session *s, struct stream *st, size_t bytes) {
 }
 
 void session_stop_stream(struct session *s, struct stream *st, enum quic_code code) {
+  st->rx_stopped = true;
   quic_stream_stop(s->quic, st->sid, code);
   session_kick(s);
 }
