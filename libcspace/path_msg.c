@@ -66,12 +66,13 @@ size_t path_msg_seal(uint8_t *out, size_t cap, const struct path_msg *m, const s
 
 int path_msg_open(struct path_msg *m, uint64_t *counter, const uint8_t *p, size_t len, const struct path_keys *keys) {
   uint8_t nonce[12], body[BODY_LEN];
-  const uint8_t *sealed = p + PATH_MSG_HEADER_LEN;
+  const uint8_t *sealed;
   struct path_msg got;
   struct wire_in in;
   uint64_t n;
 
   if (!path_msg_is(p, len) || sodium_memcmp(path_msg_id(p), keys->own_id, PATH_ID_LEN) != 0) goto bad;
+  sealed = p + PATH_MSG_HEADER_LEN;
   wire_in_init(&in, p + 1 + PATH_ID_LEN, 8);
   n = wire_get_u64(&in);
   if (n == 0) goto bad;
