@@ -21,12 +21,13 @@ struct dht *dht_new(const struct dht_config *config, const uint8_t seed[32], uin
   rng_init(&d->rng, seed);
   rng_bytes(&d->rng, &d->hash_seed, sizeof d->hash_seed);
   timers_init(&d->timers);
+  dht_trans_init(d);
   dht_store_init(&d->store);
   rng_bytes(&d->rng, id, sizeof id);
   for (unsigned f = 0; f < FAMILIES; f++) /* one id for both families (BEP 32) until addresses say otherwise */
     dht_table_init(&d->table[f], id);
   for (unsigned f = 0; f < FAMILIES; f++)
-    d->self_at[f] = TIMER_NEVER;
+    d->self_at[f] = d->fill_at[f] = TIMER_NEVER;
   d->out_end = &d->out_first;
   d->events_end = &d->events_first;
   d->boot_wait = DHT_BOOT_FIRST;
@@ -172,23 +173,6 @@ static void start_find_node(struct dht *d, uint64_t now, const uint8_t target[DH
   dht_op_start(d, now, op, 1u << family);
 }
 
-/* Our own id is looked up when the first node is known and some times soon after, as a young network fills. */
-static void on_self_timer(struct dht *d, uint64_t now) {
-  static const uint64_t pauses[] = {DHT_S, 5 * DHT_S, 30 * DHT_S};
-  uint64_t next = TIMER_NEVER;
-  for (unsigned f = 0; f < FAMILIES; f++) {
-    if (d->self_at[f] <= now) {
-      unsigned step = d->self_step[f]++;
-      uint64_t pause = step < sizeof pauses / sizeof pauses[0] ? pauses[step] : DHT_REFRESH;
-      d->self_at[f] = now + pause + rng_below(&d->rng, (uint32_t)(pause / 4));
-      start_find_node(d, now, d->table[f].own, f);
-    }
-    if (d->self_at[f] < next)
-      next = d->self_at[f];
-  }
-  timers_set(&d->timers, &d->self_timer.timer, next);
-}
-
 /* A random id in the bucket of this prefix length. */
 static void id_in_bucket(struct dht *d, const uint8_t own[DHT_ID_LEN], unsigned prefix, uint8_t out[DHT_ID_LEN]) {
   uint8_t random[DHT_ID_LEN];
@@ -200,6 +184,41 @@ static void id_in_bucket(struct dht *d, const uint8_t own[DHT_ID_LEN], unsigned 
     if (bit == prefix)
       out[bit / 8] ^= mask;
   }
+}
+
+/* A lookup of our own id finds neighbours only: without one in each farther bucket with room, the halves of a young
+ * network may never hear of each other. */
+static void fill_bucket(struct dht *d, uint64_t now, unsigned family) {
+  uint8_t target[DHT_ID_LEN] = {0};
+  unsigned prefix = d->fill_prefix[family];
+  d->fill_at[family] = TIMER_NEVER;
+  if (!dht_table_room(&d->table[family], &prefix))
+    return;
+  id_in_bucket(d, d->table[family].own, prefix, target);
+  start_find_node(d, now, target, family);
+  d->fill_prefix[family] = prefix + 1;
+  d->fill_at[family] = now + DHT_FILL_STEP;
+}
+
+/* Our own id is looked up when the first node is known and some times soon after, as a young network fills. */
+static void on_self_timer(struct dht *d, uint64_t now) {
+  static const uint64_t pauses[] = {DHT_S, 5 * DHT_S, 30 * DHT_S};
+  uint64_t next = TIMER_NEVER;
+  for (unsigned f = 0; f < FAMILIES; f++) {
+    if (d->self_at[f] <= now) {
+      unsigned step = d->self_step[f]++;
+      uint64_t pause = step < sizeof pauses / sizeof pauses[0] ? pauses[step] : DHT_REFRESH;
+      d->self_at[f] = now + pause + rng_below(&d->rng, (uint32_t)(pause / 4));
+      start_find_node(d, now, d->table[f].own, f);
+      d->fill_prefix[f] = 0;
+      d->fill_at[f] = d->config.read_only || step == 1 ? TIMER_NEVER : now + DHT_FILL_AFTER;
+    } else if (d->fill_at[f] <= now) {
+      fill_bucket(d, now, f);
+    }
+    next = d->self_at[f] < next ? d->self_at[f] : next;
+    next = d->fill_at[f] < next ? d->fill_at[f] : next;
+  }
+  timers_set(&d->timers, &d->self_timer.timer, next);
 }
 
 static void on_maintenance(struct dht *d, uint64_t now) {
@@ -258,6 +277,13 @@ uint64_t dht_deadline(const struct dht *d) {
 
 /* ---- operations ---- */
 
+static struct dht_operation *of_user(const struct dht *d, dht_op handle) {
+  struct dht_operation *op = d->ops;
+  while (op && (op->handle != handle || op->internal))
+    op = op->next;
+  return handle == 0 ? NULL : op;
+}
+
 static dht_op start(struct dht *d, uint64_t now, struct dht_operation *op) {
   dht_op handle = op->handle;
   bool empty = d->table[FAM4].count == 0 && d->table[FAM6].count == 0;
@@ -304,6 +330,14 @@ dht_op dht_get(struct dht *d, uint64_t now, const uint8_t key[32], const uint8_t
   return op ? start(d, now, op) : 0;
 }
 
+dht_op dht_open(struct dht *d, uint64_t now, const uint8_t key[32], const uint8_t *salt, size_t salt_len) {
+  struct dht_operation *op = new_mutable(d, now, OP_GET, key, salt, salt_len);
+  if (!op)
+    return 0;
+  op->open = true;
+  return start(d, now, op);
+}
+
 static bool value_good(const uint8_t *v, size_t v_len) {
   if (v_len > 0 && v_len <= DHT_VALUE_MAX && ben_length(v, v_len) == v_len)
     return true;
@@ -325,6 +359,23 @@ dht_op dht_put(struct dht *d, uint64_t now, const uint8_t key[32], const uint8_t
   op->has_cas = has_cas;
   op->cas = cas;
   return start(d, now, op);
+}
+
+int dht_write(struct dht *d, uint64_t now, dht_op handle, int64_t seq, const uint8_t sig[64], const uint8_t *v,
+              size_t v_len) {
+  struct dht_operation *op = of_user(d, handle);
+  if (!value_good(v, v_len))
+    return -1;
+  if (!op || !op->open || !op->told) {
+    errno = EINVAL;
+    return -1;
+  }
+  op->seq = seq;
+  memcpy(op->sig, sig, sizeof op->sig);
+  memcpy(op->v, v, v_len);
+  op->v_len = v_len;
+  dht_op_write(d, now, op);
+  return 0;
 }
 
 dht_op dht_get_immutable(struct dht *d, uint64_t now, const uint8_t target[DHT_ID_LEN]) {
@@ -350,13 +401,6 @@ dht_op dht_get_peers(struct dht *d, uint64_t now, const uint8_t infohash[DHT_ID_
 
 dht_op dht_announce(struct dht *d, uint64_t now, const uint8_t infohash[DHT_ID_LEN], uint16_t port) {
   return start_on(d, now, OP_ANNOUNCE, infohash, port);
-}
-
-static struct dht_operation *of_user(const struct dht *d, dht_op handle) {
-  struct dht_operation *op = d->ops;
-  while (op && (op->handle != handle || op->internal))
-    op = op->next;
-  return handle == 0 ? NULL : op;
 }
 
 void dht_cancel(struct dht *d, dht_op handle) {
@@ -412,7 +456,7 @@ bool dht_next_event(struct dht *d, struct dht_event *ev) {
     return true;
   }
   for (struct dht_operation *op = d->ops; op; op = op->next) {
-    if (!op->over || op->internal)
+    if (!op->over || op->internal || op->told)
       continue;
     memset(ev, 0, sizeof *ev);
     ev->type = DHT_EV_DONE;
@@ -423,7 +467,10 @@ bool dht_next_event(struct dht *d, struct dht_event *ev) {
     ev->refused = op->refused;
     ev->conflicts = op->conflicts;
     ev->invalid = op->invalid;
-    dht_op_free(d, op); /* no memory is needed to tell, so no end is ever lost */
+    if (op->open && op->kind == OP_GET)
+      op->told = true;
+    else
+      dht_op_free(d, op); /* no memory is needed to tell, so no end is ever lost */
     return true;
   }
   return false;

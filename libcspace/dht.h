@@ -46,9 +46,16 @@ typedef uint32_t dht_op;
 /* Mutable get (BEP 44). key: 32-byte public key; salt may be NULL with salt_len 0. Yields DHT_EV_VALUE for each valid
  * value newer than those this op has seen, and for other values (a few at most) of the newest seq; then DHT_EV_DONE. */
 dht_op dht_get(struct dht *d, uint64_t now, const uint8_t key[32], const uint8_t *salt, size_t salt_len);
+/* Read, modify, write. dht_open is a dht_get that also reports older values that some nodes still hold (a few at most),
+ * since another writer's may be among them; after its DHT_EV_DONE it stays until dht_write or dht_cancel. dht_write
+ * puts to the closest nodes of that very lookup, with cas what each of them held when it was read (0: nothing), so
+ * that whoever has written since makes a conflict; a second DHT_EV_DONE ends the op. 0, or -1 + EINVAL (and the op
+ * stays). Write within 5 minutes: tokens grow old. */
+dht_op dht_open(struct dht *d, uint64_t now, const uint8_t key[32], const uint8_t *salt, size_t salt_len);
+int dht_write(struct dht *d, uint64_t now, dht_op op, int64_t seq, const uint8_t sig[64], const uint8_t *v,
+              size_t v_len);
 /* Mutable put: looks up the closest nodes, then puts there. v is bencoded, v_len <= DHT_VALUE_MAX; sig is over the
- * BEP 44 buffer (dht_mutable_buffer). has_cas: cas is the newest seq the writer has read, 0 when there was none: who
- * has written since makes it a conflict. A node that holds an older one is given that as cas. Ends with DHT_EV_DONE: stored = nodes that took it. */
+ * BEP 44 buffer (dht_mutable_buffer). has_cas: every node is sent cas. Ends with DHT_EV_DONE: stored = nodes that took it. */
 dht_op dht_put(struct dht *d, uint64_t now, const uint8_t key[32], const uint8_t *salt, size_t salt_len, int64_t seq,
                const uint8_t sig[64], const uint8_t *v, size_t v_len, bool has_cas, int64_t cas);
 /* Immutable items, by SHA-1 of the bencoded value. */

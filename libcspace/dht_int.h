@@ -34,7 +34,7 @@
 #define DHT_OUT_MAX 1024          /* datagrams that wait for dht_output */
 #define DHT_EVENTS_MAX 1024
 #define DHT_PEERS_SEEN 128        /* distinct peers one operation reports */
-#define DHT_EQUAL_MAX 4           /* distinct values of one seq that one operation reports */
+#define DHT_SEEN_MAX 8            /* distinct values of one seq, or of any for dht_open, that one operation reports */
 #define DHT_REPLY_PEERS 24        /* peers in one answer */
 
 #define DHT_STALL_MIN (25 * DHT_MS)
@@ -47,6 +47,8 @@
 
 #define DHT_BOOT_FIRST (100 * DHT_MS)
 #define DHT_BOOT_LAST (30 * DHT_S)
+#define DHT_FILL_AFTER (300 * DHT_MS)    /* buckets are filled this long after a lookup of our own id, */
+#define DHT_FILL_STEP (50 * DHT_MS)      /* one after the other */
 #define DHT_MAINTENANCE (5 * DHT_S)
 #define DHT_REFRESH (15 * 60 * DHT_S)    /* BEP 5 */
 #define DHT_SILENT (10 * 60 * DHT_S)     /* a node silent for this is pinged */
@@ -74,6 +76,7 @@ struct dht_timer {
 struct dht_trans {
   struct dht_timer timer;
   bool used;
+  uint16_t place;     /* in struct dht's trans_order */
   uint8_t kind, stage, path;
   uint8_t tid[DHT_TID_LEN];
   struct addr to;
@@ -113,7 +116,9 @@ struct dht_operation {
   /* What was found. */
   bool have_best;
   int64_t best_seq;
-  uint8_t seen[DHT_EQUAL_MAX][16]; /* digests of verified values of best_seq */
+  bool open;          /* dht_open: older values too, and it stays after its first end */
+  bool told;          /* that first end was reported */
+  uint8_t seen[DHT_SEEN_MAX][16]; /* digests of verified values: of best_seq, or of all */
   unsigned n_seen;
   uint64_t peers_seen[DHT_PEERS_SEEN];
   unsigned n_peers_seen;
@@ -149,7 +154,8 @@ struct dht {
   struct dht_table table[FAMILIES];
   struct dht_store store;
   struct dht_trans trans[DHT_TRANS_MAX];
-  unsigned trans_hint;
+  uint16_t trans_order[DHT_TRANS_MAX]; /* the first n_trans are in use, the rest are free */
+  unsigned n_trans;
   uint64_t rtt[2];                   /* smoothed, us; [1] to loopback; 0 not known yet */
   struct dht_operation *ops;
   unsigned n_ops;
@@ -165,6 +171,8 @@ struct dht {
   bool boot_now;                     /* a bootstrap node was added: ask at the next tick */
   uint64_t self_at[FAMILIES];        /* next lookup of our own id */
   unsigned self_step[FAMILIES];
+  uint64_t fill_at[FAMILIES];        /* after it: next lookup in a bucket with room */
+  unsigned fill_prefix[FAMILIES];
   uint8_t secret[2][32];             /* for tokens: now, and before */
   uint64_t secret_at;
   struct dht_budget budgets[DHT_BUDGETS];
@@ -185,6 +193,7 @@ void dht_heard(struct dht *d, uint64_t now, const struct addr *from, const uint8
 bool dht_push_event(struct dht *d, const struct dht_event *ev);
 
 /* dht_rpc.c */
+void dht_trans_init(struct dht *d);
 void dht_send(struct dht *d, const struct addr *to, const uint8_t *p, size_t len);
 /* Sends m (t, id, ro are filled in) as a query. -1 + ENOBUFS, ENOMEM when it cannot be tracked. */
 int dht_query(struct dht *d, uint64_t now, enum trans_kind kind, const struct addr *to, struct krpc *m, dht_op op,
@@ -198,6 +207,7 @@ void dht_ask_bootstrap(struct dht *d, uint64_t now, const struct addr *to);
 /* dht_op.c */
 struct dht_operation *dht_op_new(struct dht *d, uint64_t now, enum op_kind kind, bool internal);
 void dht_op_start(struct dht *d, uint64_t now, struct dht_operation *op, unsigned families); /* bit 0 IPv4, bit 1 IPv6 */
+void dht_op_write(struct dht *d, uint64_t now, struct dht_operation *op); /* dht_open's second half */
 struct dht_operation *dht_op_find(const struct dht *d, dht_op handle);
 void dht_op_free(struct dht *d, struct dht_operation *op);
 /* Fills in the query for this transaction; false when the operation no longer wants it. */

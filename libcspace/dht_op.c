@@ -118,10 +118,9 @@ bool dht_op_message(struct dht *d, struct dht_operation *op, enum trans_kind kin
       m->salt = (struct ben){op->salt, op->salt_len};
     m->has_seq = true;
     m->seq = op->seq;
-    /* Also to a node that held nothing when asked: it ignores cas if that is still so, and if it is not, someone
-     * else has written since. A node with an older item than the writer has read is given what it holds. */
-    m->has_cas = op->has_cas;
-    m->cas = c->has_seq && c->seq < op->cas ? c->seq : op->cas;
+    m->has_cas = op->has_cas || op->open;
+    /* Also to a node that held nothing when it was read: it ignores cas if that is still so. */
+    m->cas = !op->open ? op->cas : c->has_seq ? c->seq : 0;
   }
   return true;
 }
@@ -202,6 +201,13 @@ static void advance(struct dht *d, uint64_t now, struct dht_operation *op) {
       return;
   }
   finish(d, op);
+}
+
+void dht_op_write(struct dht *d, uint64_t now, struct dht_operation *op) {
+  op->kind = OP_PUT;
+  op->over = op->told = false;
+  start_stores(d, now, op);
+  advance(d, now, op);
 }
 
 void dht_op_start(struct dht *d, uint64_t now, struct dht_operation *op, unsigned families) {

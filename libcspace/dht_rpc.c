@@ -26,24 +26,31 @@ void dht_send(struct dht *d, const struct addr *to, const uint8_t *p, size_t len
   d->n_out++;
 }
 
+void dht_trans_init(struct dht *d) {
+  for (unsigned i = 0; i < DHT_TRANS_MAX; i++)
+    d->trans_order[i] = (uint16_t)i;
+}
+
 static struct dht_trans *trans_new(struct dht *d) {
-  for (unsigned i = 0; i < DHT_TRANS_MAX; i++) {
-    struct dht_trans *t = &d->trans[(d->trans_hint + i) % DHT_TRANS_MAX];
-    if (t->used)
-      continue;
-    d->trans_hint = (unsigned)(t - d->trans) + 1;
-    memset(t, 0, sizeof *t);
-    t->timer.kind = TIMER_TRANS;
-    rng_bytes(&d->rng, t->tid, sizeof t->tid);
-    t->used = true;
-    return t;
+  if (d->n_trans == DHT_TRANS_MAX) {
+    errno = ENOBUFS;
+    return NULL;
   }
-  errno = ENOBUFS;
-  return NULL;
+  struct dht_trans *t = &d->trans[d->trans_order[d->n_trans]];
+  memset(t, 0, sizeof *t);
+  t->timer.kind = TIMER_TRANS;
+  t->used = true;
+  t->place = (uint16_t)d->n_trans++;
+  rng_bytes(&d->rng, t->tid, sizeof t->tid);
+  return t;
 }
 
 static void trans_free(struct dht *d, struct dht_trans *t) {
+  uint16_t last = d->trans_order[--d->n_trans], self = (uint16_t)(t - d->trans);
   timers_cancel(&d->timers, &t->timer.timer);
+  d->trans_order[t->place] = last;
+  d->trans[last].place = t->place;
+  d->trans_order[d->n_trans] = self;
   t->used = false;
 }
 
@@ -94,7 +101,7 @@ int dht_query(struct dht *d, uint64_t now, enum trans_kind kind, const struct ad
   t->path = (uint8_t)path;
   t->sent = now;
   if (timers_set(&d->timers, &t->timer.timer, stage_end(d, t)) != 0) {
-    t->used = false;
+    trans_free(d, t);
     return -1;
   }
   if (!send_query(d, t, m)) {
@@ -106,9 +113,9 @@ int dht_query(struct dht *d, uint64_t now, enum trans_kind kind, const struct ad
 }
 
 static struct dht_trans *trans_to(const struct dht *d, enum trans_kind kind, const struct addr *to) {
-  for (unsigned i = 0; i < DHT_TRANS_MAX; i++) {
-    const struct dht_trans *t = &d->trans[i];
-    if (t->used && t->kind == kind && addr_equal(&t->to, to))
+  for (unsigned i = 0; i < d->n_trans; i++) {
+    const struct dht_trans *t = &d->trans[d->trans_order[i]];
+    if (t->kind == kind && addr_equal(&t->to, to))
       return (struct dht_trans *)t;
   }
   return NULL;
@@ -147,11 +154,10 @@ static void measure(struct dht *d, uint64_t now, const struct dht_trans *t) {
 
 void dht_on_answer(struct dht *d, uint64_t now, const struct addr *from, const struct krpc *m) {
   struct dht_trans *t = NULL;
-  for (unsigned i = 0; i < DHT_TRANS_MAX && m->t.len == DHT_TID_LEN; i++) {
-    if (d->trans[i].used && memcmp(d->trans[i].tid, m->t.p, DHT_TID_LEN) == 0) {
-      t = &d->trans[i];
-      break;
-    }
+  for (unsigned i = 0; i < d->n_trans && m->t.len == DHT_TID_LEN && !t; i++) {
+    struct dht_trans *one = &d->trans[d->trans_order[i]];
+    if (memcmp(one->tid, m->t.p, DHT_TID_LEN) == 0)
+      t = one;
   }
   if (!t || !addr_equal(&t->to, from)) {
     d->stats.dropped++;

@@ -194,6 +194,19 @@ struct dht_node *dht_table_silent(struct dht_table *t, uint64_t before, uint64_t
   return oldest;
 }
 
+bool dht_table_room(const struct dht_table *t, unsigned *prefix) {
+  unsigned deepest = DHT_BUCKETS;
+  while (deepest > 0 && (!t->buckets[deepest - 1] || t->buckets[deepest - 1]->n == 0))
+    deepest--;
+  for (unsigned i = *prefix; i + 1 < deepest; i++) {
+    if (!t->buckets[i] || t->buckets[i]->n < DHT_K) {
+      *prefix = i;
+      return true;
+    }
+  }
+  return false;
+}
+
 bool dht_table_stale_bucket(const struct dht_table *t, uint64_t before, unsigned *prefix) {
   for (unsigned i = 0; i < DHT_BUCKETS; i++) {
     if (t->buckets[i] && t->buckets[i]->changed <= before) {

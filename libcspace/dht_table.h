@@ -60,6 +60,8 @@ unsigned dht_table_closest(const struct dht_table *t, const uint8_t target[DHT_I
 /* The node to ping next: neither heard nor asked since `before`, or failing and not asked since `before_failed`.
  * NULL when there is none. */
 struct dht_node *dht_table_silent(struct dht_table *t, uint64_t before, uint64_t before_failed);
+/* The first bucket from *prefix on with room, short of the one farthest down: true with its prefix length. */
+bool dht_table_room(const struct dht_table *t, unsigned *prefix);
 /* A bucket unchanged since `before` among those worth a refresh: true with its prefix length. */
 bool dht_table_stale_bucket(const struct dht_table *t, uint64_t before, unsigned *prefix);
 void dht_table_touch(struct dht_table *t, unsigned prefix, uint64_t now);

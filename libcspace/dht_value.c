@@ -35,12 +35,12 @@ void dht_value_mutable(struct dht *d, struct dht_operation *op, struct dht_cand 
     return;
   c->has_seq = true;
   c->seq = m->seq;
-  if (!m->v.p || (op->have_best && m->seq < op->best_seq))
+  if (!m->v.p || (op->have_best && m->seq < op->best_seq && !op->open))
     return;
   bool fits = m->k && m->sig && m->seq >= 0 && m->v.len <= DHT_VALUE_MAX && memcmp(m->k, op->k, sizeof op->k) == 0;
   if (fits) { /* most nodes bring the same: verified once */
     crypto_generichash(digest, sizeof digest, m->v.p, m->v.len, m->sig, 64);
-    for (unsigned i = 0; i < op->n_seen && m->seq == op->best_seq; i++)
+    for (unsigned i = 0; i < op->n_seen; i++)
       if (memcmp(op->seen[i], digest, sizeof digest) == 0)
         return;
   }
@@ -49,12 +49,17 @@ void dht_value_mutable(struct dht *d, struct dht_operation *op, struct dht_cand 
     op->invalid++;
     return;
   }
-  if (!op->have_best || m->seq > op->best_seq)
+  bool newer = !op->have_best || m->seq > op->best_seq;
+  if (newer && !op->open)
     op->n_seen = 0;
+  if (newer)
+    op->best_seq = m->seq;
   op->have_best = true;
-  op->best_seq = m->seq;
-  if (op->n_seen == DHT_EQUAL_MAX)
-    return;
+  if (op->n_seen == DHT_SEEN_MAX) {
+    if (!newer)
+      return;
+    op->n_seen--; /* the newest is always told */
+  }
   memcpy(op->seen[op->n_seen++], digest, sizeof digest);
   report(d, op, m->seq, m->sig, &m->v);
 }

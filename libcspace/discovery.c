@@ -69,21 +69,22 @@ unsigned discovery_days(uint64_t wall, uint64_t days[DISCOVERY_DAYS_MAX]) {
   return 1;
 }
 
-bool discovery_take(struct day_record *r, const uint8_t key[ID_KEY_LEN], const struct dht_event *ev, uint64_t wall) {
+bool discovery_take(struct day_record *r, const uint8_t key[ID_KEY_LEN], const struct dht_event *ev, uint64_t wall,
+                    bool all) {
   struct ben v = {ev->v, ev->v_len};
   const uint8_t *sealed;
   struct record rec;
   if (!ben_str_n(&v, &sealed, RECORD_SEALED_LEN) ||
       record_open(&rec, sealed, RECORD_SEALED_LEN, key, r->blinded, ev->seq, wall) != 0)
     return false;
-  if (r->have && ev->seq < r->seq)
-    return true;
-  if (!r->have || ev->seq > r->seq)
+  bool newer = !r->have || ev->seq > r->seq;
+  if (!r->have || (newer && !all))
     r->rec = rec;
-  else
+  else if (all || ev->seq == r->seq)
     record_merge(&r->rec, &rec, wall); /* two writers met: the truth is both */
   r->have = true;
-  r->seq = ev->seq;
+  if (newer)
+    r->seq = ev->seq;
   return true;
 }
 
@@ -167,7 +168,7 @@ static bool query_event(struct discovery *d, const struct dht_event *ev) {
       if (r->op != ev->op)
         continue;
       if (ev->type == DHT_EV_VALUE) {
-        if (discovery_take(r, q->key, ev, d->wall))
+        if (discovery_take(r, q->key, ev, d->wall, false))
           q->version++;
         else
           q->bad++;

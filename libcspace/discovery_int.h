@@ -75,8 +75,10 @@ struct discovery {
 /* discovery.c */
 /* The days whose keys are in use at wall: today, and near midnight the adjacent one. */
 unsigned discovery_days(uint64_t wall, uint64_t days[DISCOVERY_DAYS_MAX]);
-/* Takes a value into r if it is as new as what r has. False when it does not open. */
-bool discovery_take(struct day_record *r, const uint8_t key[ID_KEY_LEN], const struct dht_event *ev, uint64_t wall);
+/* Takes a value into r if it is as new as what r has; all: whatever its age, by its entries' counters. False when it
+ * does not open. */
+bool discovery_take(struct day_record *r, const uint8_t key[ID_KEY_LEN], const struct dht_event *ev, uint64_t wall,
+                    bool all);
 
 /* discovery_publish.c */
 bool discovery_publish_event(struct discovery *d, uint64_t now, const struct dht_event *ev);

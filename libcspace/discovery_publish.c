@@ -11,6 +11,7 @@
 
 #define S UINT64_C(1000000)
 #define MS UINT64_C(1000)
+#define CONFLICT_PAUSE (5 * S)
 #define DAYS_CHECK (600 * S) /* how often at least the days are looked at: wall clocks jump */
 
 static uint64_t jitter(struct discovery *d, uint64_t span) {
@@ -147,6 +148,7 @@ static void failed(struct discovery *d, uint64_t now, struct slot *s, unsigned a
   uint64_t pause = pauses_ms[s->failures < last ? s->failures : last] * MS;
   s->failures++;
   s->conflicts = 0;
+  dht_cancel(d->dht, s->at.op); /* one that was opened and not written */
   rest(s, now + pause + (s->failures > 1 ? jitter(d, pause / 8) : 0));
   report(d, s, 0, answered);
 }
@@ -155,7 +157,7 @@ static void read_record(struct discovery *d, uint64_t now, struct slot *s) {
   s->at.have = false;
   s->at.rec.n = 0;
   s->at.seq = -1;
-  s->at.op = dht_get(d->dht, now, s->at.blinded, NULL, 0);
+  s->at.op = dht_open(d->dht, now, s->at.blinded, NULL, 0);
   if (s->at.op == 0)
     failed(d, now, s, 0);
   else
@@ -195,20 +197,19 @@ static void put_entry(struct discovery *d, struct record *rec) {
 
 static void write_record(struct discovery *d, uint64_t now, struct slot *s) {
   uint8_t nonce[24], sealed[RECORD_SEALED_LEN], v[DHT_VALUE_MAX], msg[DHT_VALUE_MAX + 64], sig[ID_SIG_LEN];
-  int64_t cas = s->highest < 0 ? 0 : s->highest; /* 0: nobody else may have begun meanwhile */
   int64_t seq = record_next_seq(d->wall, s->highest, (uint16_t)rng_u32(&d->rng));
   struct ben_out o;
   put_entry(d, &s->at.rec);
   rng_bytes(&d->rng, nonce, sizeof nonce);
   ben_out_init(&o, v, sizeof v);
-  s->at.op = 0;
+  bool sent = false;
   if (record_seal(sealed, &s->at.rec, identity_key(d->own), s->at.blinded, seq, nonce, NULL) == 0) {
     ben_put_str(&o, sealed, sizeof sealed);
     size_t n = dht_mutable_buffer(msg, sizeof msg, NULL, 0, seq, v, o.len);
     if (n > 0 && identity_blind_sign(d->own, s->at.day, sig, msg, n) == 0)
-      s->at.op = dht_put(d->dht, now, s->at.blinded, NULL, 0, seq, sig, v, o.len, true, cas);
+      sent = dht_write(d->dht, now, s->at.op, seq, sig, v, o.len) == 0;
   }
-  if (s->at.op == 0) {
+  if (!sent) {
     failed(d, now, s, 0);
     return;
   }
@@ -243,7 +244,8 @@ static void written(struct discovery *d, uint64_t now, struct slot *s, const str
   s->failures = 0;
   s->conflicts = 0;
   s->stored_version = s->writing;
-  uint64_t period = DISCOVERY_REPUBLISH_S * S;
+  /* Still in conflict after all attempts: some nodes have another's, so this round is soon repeated. */
+  uint64_t period = overtaken ? CONFLICT_PAUSE : DISCOVERY_REPUBLISH_S * S;
   rest(s, s->writing == d->version ? now + period * 9 / 10 + jitter(d, period / 5) : now);
   report(d, s, ev->stored, ev->answered);
   stop_if_removed(d);
@@ -259,7 +261,7 @@ bool discovery_publish_event(struct discovery *d, uint64_t now, const struct dht
     if (ev->type == DHT_EV_VALUE && s->state == SLOT_READING) {
       if (ev->seq > s->highest)
         s->highest = ev->seq; /* also of what does not open: the next has to be above it */
-      discovery_take(&s->at, identity_key(d->own), ev, d->wall);
+      discovery_take(&s->at, identity_key(d->own), ev, d->wall, true);
     } else if (ev->type == DHT_EV_DONE && s->state == SLOT_READING) {
       if (ev->answered == 0)
         failed(d, now, s, 0);

@@ -135,6 +135,20 @@ static void everybody_is_soon_known(void) {
   sim_free(s);
 }
 
+/* Own ids alone lead to neighbours only: each node must know some of the other half as well. */
+static void halves_know_each_other(void) {
+  for (uint64_t seed = 100; seed < 120; seed++) {
+    struct sim *s = network(seed, 40, 5);
+    unsigned cut_off = 0;
+    for (unsigned i = 0; i < 40; i++) {
+      const struct dht_bucket *b = s->nodes[i].d->table[FAM4].buckets[0];
+      cut_off += !b || b->n < 4;
+    }
+    CU_ASSERT_EQUAL(cut_off, 0);
+    sim_free(s);
+  }
+}
+
 static void a_cold_client_puts_and_gets(void) {
   struct sim *s = network(1, 32, 0);
   unsigned writer = client(s), reader = client(s), none = client(s);
@@ -324,16 +338,57 @@ static void cas_between_writers(void) {
   CU_ASSERT_EQUAL(got.end.seq, 20);
   put_cas(s, a, "1:c", 30, "", true, 20);
   CU_ASSERT_EQUAL(got.end.stored, DHT_K);
-  /* A node that missed an update holds an older seq: it must not be stuck with it. */
+  sim_free(s);
+}
+
+static int write_opened(struct sim *s, unsigned node, dht_op op, const char *v, int64_t seq) {
+  uint8_t buf[1200], sig[64];
+  size_t n = dht_mutable_buffer(buf, sizeof buf, NULL, 0, seq, (const uint8_t *)v, strlen(v));
+  identity_sign(owner, sig, buf, n);
+  return dht_write(s->nodes[node].d, s->now, op, seq, sig, (const uint8_t *)v, strlen(v));
+}
+
+static dht_op open_item(struct sim *s, unsigned node) {
+  dht_op op = dht_open(s->nodes[node].d, s->now, identity_key(owner), NULL, 0);
+  finish(s, node, op);
+  return op;
+}
+
+static void read_modify_write(void) {
+  struct sim *s = network(16, 20, 0);
+  unsigned a = client(s), b = client(s);
+  dht_op x = open_item(s, a), y = open_item(s, b); /* both read that there is nothing */
+  CU_ASSERT_EQUAL(write_opened(s, a, x, "3:no", 1), -1); /* not bencoded: it stays open */
+  CU_ASSERT_EQUAL(errno, EINVAL);
+  uint64_t start = s->now;
+  CU_ASSERT_EQUAL(write_opened(s, a, x, "1:a", 10), 0);
+  finish(s, a, x);
+  CU_ASSERT_EQUAL(got.end.stored, DHT_K);
+  CU_ASSERT_TRUE(s->now - start <= 2 * s->latency_max); /* no second lookup */
+  CU_ASSERT_EQUAL(write_opened(s, a, x, "1:a", 11), -1); /* it has ended */
+  CU_ASSERT_EQUAL(write_opened(s, b, y, "1:b", 20), 0);
+  finish(s, b, y);
+  CU_ASSERT_EQUAL(got.end.stored, 0); /* though its seq is higher */
+  CU_ASSERT_EQUAL(got.end.conflicts, DHT_K);
+  /* Nodes that missed an update hold an older value: it is reported, and they are not stuck with it. */
   for (unsigned i = 0; i < 20; i++)
     s->nodes[i].down = i % 2;
-  put_cas(s, b, "1:d", 40, "", true, 30);
+  y = open_item(s, b);
+  CU_ASSERT_EQUAL(write_opened(s, b, y, "1:b", 20), 0);
+  finish(s, b, y);
   CU_ASSERT_TRUE(got.end.stored > 0);
   for (unsigned i = 0; i < 20; i++)
     s->nodes[i].down = false;
-  put_cas(s, a, "1:e", 50, "", true, 40);
+  x = open_item(s, a);
+  CU_ASSERT_EQUAL(got.values, 2);
+  CU_ASSERT_EQUAL(got.end.seq, 20);
+  CU_ASSERT_EQUAL(write_opened(s, a, x, "1:c", 30), 0);
+  finish(s, a, x);
   CU_ASSERT_EQUAL(got.end.stored, DHT_K);
   CU_ASSERT_EQUAL(got.end.conflicts, 0);
+  y = open_item(s, b);
+  dht_cancel(s->nodes[b].d, y);
+  CU_ASSERT_EQUAL(write_opened(s, b, y, "1:d", 40), -1);
   sim_free(s);
 }
 
@@ -893,6 +948,7 @@ static void without_memory(void) {
 
 static const struct check_test tests[] = {
   {"everybody is soon known", everybody_is_soon_known},
+  {"halves know each other", halves_know_each_other},
   {"a cold client puts and gets", a_cold_client_puts_and_gets},
   {"five hundred nodes with loss", five_hundred_nodes_with_loss},
   {"one seed, one run", one_seed_one_run},
@@ -903,6 +959,7 @@ static const struct check_test tests[] = {
   {"immutable items", immutable_items},
   {"peers of an infohash", peers_of_an_infohash},
   {"cas between writers", cas_between_writers},
+  {"read, modify, write", read_modify_write},
   {"liars are seen through", liars_are_seen_through},
   {"upkeep over hours", upkeep_over_hours},
   {"calls are checked", calls_are_checked},

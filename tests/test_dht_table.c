@@ -269,6 +269,31 @@ static void upkeep(void) {
   dht_table_free(&t);
 }
 
+static void buckets_with_room(void) {
+  uint8_t own[DHT_ID_LEN], id[DHT_ID_LEN];
+  struct dht_table t;
+  unsigned prefix = 0, host_n = 0;
+  random_id(own);
+  dht_table_init(&t, own);
+  CU_ASSERT_FALSE(dht_table_room(&t, &prefix));
+  for (unsigned i = 0; i < DHT_K; i++) {
+    struct addr a = host(host_n++);
+    id_at(own, 1, id);
+    dht_table_answered(&t, id, &a, 1);
+  }
+  struct addr deepest = host(host_n);
+  id_at(own, 4, id);
+  dht_table_answered(&t, id, &deepest, 1);
+  CU_ASSERT_TRUE(dht_table_room(&t, &prefix));
+  CU_ASSERT_EQUAL(prefix, 0);
+  prefix = 1;
+  CU_ASSERT_TRUE(dht_table_room(&t, &prefix)); /* bucket 1 is full */
+  CU_ASSERT_EQUAL(prefix, 2);
+  prefix = 4;
+  CU_ASSERT_FALSE(dht_table_room(&t, &prefix)); /* the lookup of our own id fills the deepest */
+  dht_table_free(&t);
+}
+
 static const struct check_test tests[] = {
   {"distances", distances},
   {"the vectors of BEP 42", bep42_vectors},
@@ -279,6 +304,7 @@ static const struct check_test tests[] = {
   {"ids that belong to their address come first", compliant_ids_come_first},
   {"the closest, like a sorted list", closest_like_a_sorted_list},
   {"upkeep", upkeep},
+  {"buckets with room", buckets_with_room},
 };
 
 int main(void) {
