@@ -53,6 +53,30 @@ static void salt_is_the_documented_one(void) {
   CU_ASSERT_NOT_EQUAL(memcmp(salt, other, sizeof salt), 0);
 }
 
+/* PROTOCOL.md 6.2, made by tests/vectors/protocol_vectors.py. */
+static void keys_match_the_document(void) {
+  uint8_t key[ID_KEY_LEN], dcid[8], salt[GATE_SALT_LEN], want[GATE_SALT_LEN];
+  struct gate_keys got[2];
+  static const char *const hex[2][3] = {
+      {"2cc962a1f6db028cb0d6a04a97a3a7c3", "e7c9b6f92731db64afd0366d", "a7abb8c14bcc33bc16a38ec75794eed6"},
+      {"1590203153300e2a0bf886330d669a6e", "5d999488bd599d3ef885c728", "91dabf40c485088f0dad0f299b4429ae"}};
+
+  unhex(key, sizeof key, "03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8");
+  unhex(dcid, sizeof dcid, "8394c8f03e515708");
+  gate_salt(salt, key);
+  unhex(want, sizeof want, "b7f9424f56374d3ccb869ab618fa33c46eaa91c0");
+  CU_ASSERT_EQUAL(memcmp(salt, want, sizeof want), 0);
+  CU_ASSERT_EQUAL_FATAL(gate_derive(&got[0], &got[1], salt, dcid, sizeof dcid), 0);
+  for (int i = 0; i < 2; i++) {
+    unhex(want, GATE_KEY_LEN, hex[i][0]);
+    CU_ASSERT_EQUAL(memcmp(got[i].key, want, GATE_KEY_LEN), 0);
+    unhex(want, GATE_IV_LEN, hex[i][1]);
+    CU_ASSERT_EQUAL(memcmp(got[i].iv, want, GATE_IV_LEN), 0);
+    unhex(want, GATE_KEY_LEN, hex[i][2]);
+    CU_ASSERT_EQUAL(memcmp(got[i].hp, want, GATE_KEY_LEN), 0);
+  }
+}
+
 /* A prober without the callee's key gets no datagram: any change of the first datagram fails the check. */
 static void only_the_right_datagram_passes(void) {
   struct quic_pair *p = quic_pair_new(NULL);
@@ -95,6 +119,7 @@ int main(void) {
   static const struct check_test tests[] = {
       {"the key schedule is RFC 9001's", keys_match_the_rfc},
       {"the salt is BLAKE2b(label, key)", salt_is_the_documented_one},
+      {"keys are those of the document", keys_match_the_document},
       {"only the right datagram passes", only_the_right_datagram_passes},
       {"noise never passes", noise_never_passes},
   };

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""protocol_vectors.py - the vectors of doc/PROTOCOL.md 2 to 4, by a second implementation.
+"""protocol_vectors.py - the vectors of doc/PROTOCOL.md 2 to 4 and 6.2, by a second implementation.
 
 Written from the document alone, with nothing but Python's integers and hashlib, so that it shares no
-code with libcspace. Prints what test_identity.c, test_record.c and the document hold as constants.
+code with libcspace. Prints what test_identity.c, test_record.c, test_gate.c and the document hold as constants.
 With --check FILE... it exits 1 and names the values that those files, joined, do not hold.
 """
 import base64
 import hashlib
+import hmac
 import struct
 import sys
 
@@ -133,6 +134,28 @@ def check(files):
     return 1 if missing else 0
 
 
+def hmac256(key, data):
+    return hmac.new(key, data, hashlib.sha256).digest()
+
+
+def expand_label(secret, label, size):
+    """HKDF-Expand-Label of RFC 8446 7.1 with an empty context, for at most one block."""
+    info = struct.pack(">H", size) + bytes([6 + len(label)]) + b"tls13 " + label + b"\0"
+    return hmac256(secret, info + b"\1")[:size]
+
+
+def gate(public):
+    salt = blake(20, b"cspace gate v1" + public)
+    initial = hmac256(salt, bytes.fromhex("8394c8f03e515708"))
+    show("gate salt", salt)
+    show("initial", initial)
+    for side in (b"client", b"server"):
+        secret = expand_label(initial, side + b" in", 32)
+        show(side.decode(), secret)
+        for what, size in ((b"key", 16), (b"iv", 12), (b"hp", 16)):
+            show("  " + what.decode(), expand_label(secret, b"quic " + what, size))
+
+
 def main():
     seed = bytes(range(32))
     h = hashlib.sha512(seed).digest()
@@ -176,6 +199,7 @@ def main():
     show("sealed, 24-63", sealed[24:64])
     show("sealed, tag", sealed[-16:])
     show("BLAKE2b-256", blake(32, sealed))
+    gate(public)
     return check(sys.argv[2:]) if sys.argv[1:2] == ["--check"] else 0
 
 
