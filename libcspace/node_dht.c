@@ -16,24 +16,10 @@
 #include "remote.h"
 #include "request.h"
 
-static void pump(struct cs_node *n, uint64_t now);
-
-static void on_alarm(struct alarm *a, uint64_t now) {
-  struct cs_node *n = a->owner;
-
-  if (now >= dht_deadline(n->dht)) dht_tick(n->dht, now, clock_wall());
-  if (now >= discovery_deadline(n->discovery)) discovery_tick(n->discovery, now, clock_wall());
-  pump(n, now);
-}
-
-static void on_task(struct task *t, uint64_t now) { pump(t->owner, now); }
-
-void node_dht_kick(struct cs_node *n) { task_queue(n->loop, &n->dht_task); }
+void node_dht_kick(struct cs_node *n) { dht_host_kick(&n->dht); }
 
 void node_dht_input(struct cs_node *n, const struct addr *from, const uint8_t *p, size_t len) {
-  if (n->dht == NULL) return;
-  dht_input(n->dht, loop_now(n->loop), clock_wall(), from, p, len);
-  node_dht_kick(n);
+  dht_host_input(&n->dht, from, p, len);
 }
 
 /* ---- finding ---- */
@@ -111,7 +97,7 @@ static void published(struct cs_node *n) {
   }
 }
 
-/* ---- the pump ---- */
+/* ---- the engine ---- */
 
 static void discovery_events(struct cs_node *n, uint64_t now) {
   struct discovery_event ev;
@@ -129,58 +115,43 @@ static void discovery_events(struct cs_node *n, uint64_t now) {
   }
 }
 
-static void pump(struct cs_node *n, uint64_t now) {
+static void on_turn(void *ctx, uint64_t now) {
+  struct cs_node *n = ctx;
   struct dht_event ev;
-  struct addr to;
-  uint8_t buf[DHT_DATAGRAM_MAX];
-  size_t len, sent;
-  uint64_t at, other;
 
-  while (dht_next_event(n->dht, &ev)) discovery_dht_event(n->discovery, now, clock_wall(), &ev);
+  if (n->discovery == NULL) return;
+  while (dht_next_event(n->dht.dht, &ev)) discovery_dht_event(n->discovery, now, clock_wall(), &ev);
   discovery_events(n, now);
-  while (dht_output(n->dht, &to, buf, &len)) udp_send(n->udp, &to, buf, len, len, &sent);
-  at = dht_deadline(n->dht);
-  other = discovery_deadline(n->discovery);
-  alarm_set(n->loop, &n->dht_alarm, at < other ? at : other);
+  alarm_set(n->loop, &n->discovery_alarm, discovery_deadline(n->discovery));
 }
 
-static void on_bootstrap(void *ctx, const struct addr *a) {
-  struct cs_node *n = ctx;
+static void on_discovery_alarm(struct alarm *a, uint64_t now) {
+  struct cs_node *n = a->owner;
 
-  dht_add_bootstrap(n->dht, a);
+  discovery_tick(n->discovery, now, clock_wall());
   node_dht_kick(n);
 }
 
 int node_dht_open(struct cs_node *n) {
-  struct dht_config cfg = {.read_only = true, .ipv4 = udp_has_v4(n->udp), .ipv6 = udp_has_v6(n->udp)};
   uint8_t seed[32];
 
-  n->dht_alarm.fire = on_alarm;
-  n->dht_alarm.owner = n;
-  n->dht_task.run = on_task;
-  n->dht_task.owner = n;
+  n->discovery_alarm.fire = on_discovery_alarm;
+  n->discovery_alarm.owner = n;
   endpoint_random(&n->slot);
   memcpy(n->endpoint_id, n->slot.id, sizeof n->endpoint_id);
+  /* Read-only (BEP 43): a user's node asks and does not answer; `cspace node` and relays carry the network. */
+  if (dht_host_open(&n->dht, n->loop, n->udp, true, conf_get(n->conf, "bootstrap"), on_turn, n) != 0)
+    return err_set(CS_ERR_SYSTEM, "cannot start the DHT: %m");
   randombytes_buf(seed, sizeof seed);
-  n->dht = dht_new(&cfg, seed, loop_now(n->loop));
-  randombytes_buf(seed, sizeof seed);
-  if (n->dht != NULL) n->discovery = discovery_new(n->dht, n->identity, seed);
+  n->discovery = discovery_new(n->dht.dht, n->identity, seed);
   sodium_memzero(seed, sizeof seed);
-  if (n->discovery == NULL) return err_set(CS_ERR_MEMORY, "out of memory");
-  n->bootstrap = bootstrap_start(n->loop, conf_get(n->conf, "bootstrap"), on_bootstrap, n);
-  if (n->bootstrap == NULL) return err_set(CS_ERR_SYSTEM, "cannot start the resolver: %m");
-  node_dht_kick(n);
-  return 0;
+  return n->discovery != NULL ? 0 : err_set(CS_ERR_MEMORY, "out of memory");
 }
 
 void node_dht_close(struct cs_node *n) {
-  bootstrap_stop(n->bootstrap);
-  n->bootstrap = NULL;
-  alarm_cancel(&n->dht_alarm);
-  task_cancel(n->loop, &n->dht_task);
+  alarm_cancel(&n->discovery_alarm);
   discovery_free(n->discovery);
-  dht_free(n->dht);
   n->discovery = NULL;
-  n->dht = NULL;
+  dht_host_close(&n->dht);
   endpoint_release(&n->slot);
 }

@@ -14,9 +14,8 @@
 #include <cspace/cspace.h>
 
 #include "backend.h"
-#include "bootstrap.h"
 #include "contacts.h"
-#include "dht.h"
+#include "dht_host.h"
 #include "discovery.h"
 #include "endpoint.h"
 #include "fdname.h"
@@ -68,14 +67,11 @@ struct cs_node {
   bool loopback_only;             /* every bootstrap node is on loopback */
 
   /* node_dht.c */
-  struct dht *dht;
+  struct dht_host dht;
   struct discovery *discovery;
-  struct bootstrap *bootstrap;
-  struct alarm dht_alarm;
-  struct task dht_task;
+  struct alarm discovery_alarm;
   struct endpoint_slot slot;
   uint8_t endpoint_id[8];
-  bool wants_publish;             /* the record is behind what is offered */
   bool published;
 
   struct session *sessions;

@@ -7,16 +7,14 @@
 #include <errno.h>
 #include <ftw.h>
 #include <poll.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "contacts.h"
-#include "dht.h"
+#include "dht_host.h"
 #include "home.h"
 #include "loop.h"
 #include "udp.h"
@@ -24,11 +22,8 @@
 #define HOMES_MAX 64
 
 struct dht_node {
-  struct loop *loop;
   struct udp *udp;
-  struct dht *dht;
-  struct watch watch;
-  struct alarm alarm;
+  struct dht_host host;
 };
 
 struct world {
@@ -41,62 +36,17 @@ struct world {
   char *homes[HOMES_MAX], *names[HOMES_MAX];
 };
 
-static void dht_node_pump(struct dht_node *d) {
-  uint8_t buf[DHT_DATAGRAM_MAX];
-  struct dht_event ev;
-  struct addr to;
-  size_t len, sent;
-
-  while (dht_next_event(d->dht, &ev)) continue;
-  while (dht_output(d->dht, &to, buf, &len)) udp_send(d->udp, &to, buf, len, len, &sent);
-  alarm_set(d->loop, &d->alarm, dht_deadline(d->dht));
-}
-
-static void dht_node_ready(struct watch *w, uint32_t events) {
-  struct dht_node *d = w->owner;
-  struct udp_in in[8];
-  int n;
-
-  (void)events;
-  while ((n = udp_recv(d->udp, in, 8)) > 0)
-    for (int i = 0; i < n; i++)
-      for (size_t at = 0; at < in[i].len; at += in[i].segment)
-        dht_input(d->dht, loop_now(d->loop), clock_wall(), &in[i].from, in[i].data + at,
-                  in[i].len - at < in[i].segment ? in[i].len - at : in[i].segment);
-  dht_node_pump(d);
-}
-
-static void dht_node_alarm(struct alarm *a, uint64_t now) {
-  struct dht_node *d = a->owner;
-
-  dht_tick(d->dht, now, clock_wall());
-  dht_node_pump(d);
-}
-
-static int dht_node_start(struct dht_node *d, struct loop *l, const struct addr *bootstrap) {
-  struct dht_config cfg = {.read_only = false, .ipv4 = true, .ipv6 = false};
+static int dht_node_start(struct dht_node *d, struct loop *l, const char *bootstrap) {
   struct addr at = addr_v4(127, 0, 0, 1, 0);
-  uint8_t seed[32];
 
-  randombytes_buf(seed, sizeof seed);
-  d->loop = l;
   d->udp = udp_open(&at);
-  d->dht = dht_new(&cfg, seed, clock_now());
-  if (d->udp == NULL || d->dht == NULL) return -1;
-  if (bootstrap != NULL) dht_add_bootstrap(d->dht, bootstrap);
-  d->watch.fd = udp_fd(d->udp);
-  d->watch.ready = dht_node_ready;
-  d->watch.owner = d;
-  d->alarm.fire = dht_node_alarm;
-  d->alarm.owner = d;
-  if (watch_add(l, &d->watch, EPOLLIN) != 0) return -1;
-  alarm_set(l, &d->alarm, 0);
-  return 0;
+  if (d->udp == NULL) return -1;
+  return dht_host_open(&d->host, l, d->udp, false, bootstrap, NULL, NULL) != 0 || dht_host_serve(&d->host) != 0 ? -1 : 0;
 }
 
 struct world *world_new(unsigned dht_nodes) {
   struct world *w = calloc(1, sizeof *w);
-  struct addr first = {0};
+  struct addr first;
   int rc = 0;
 
   if (identity_init() != 0) abort();
@@ -108,15 +58,14 @@ struct world *world_new(unsigned dht_nodes) {
   setenv("XDG_RUNTIME_DIR", w->dir, 1);
   loop_lock(w->loop);
   for (unsigned i = 0; i < dht_nodes && rc == 0; i++) {
-    rc = dht_node_start(&w->nodes[i], w->loop, i > 0 ? &first : NULL);
-    if (i == 0 && rc == 0) first = udp_local(w->nodes[0].udp);
+    rc = dht_node_start(&w->nodes[i], w->loop, i > 0 ? w->bootstrap : "none");
+    if (i > 0 || rc != 0) continue;
+    first = udp_local(w->nodes[0].udp);
+    addr_format(&first, w->bootstrap);
   }
   loop_unlock(w->loop);
   if (rc != 0) abort();
-  if (dht_nodes > 0)
-    addr_format(&first, w->bootstrap);
-  else
-    strcpy(w->bootstrap, "none");
+  if (dht_nodes == 0) strcpy(w->bootstrap, "none");
   return w;
 }
 
@@ -130,10 +79,8 @@ static int remove_entry(const char *path, const struct stat *st, int flag, struc
 void world_free(struct world *w) {
   loop_lock(w->loop);
   for (unsigned i = 0; i < w->n; i++) {
-    watch_del(&w->nodes[i].watch);
-    alarm_cancel(&w->nodes[i].alarm);
+    dht_host_close(&w->nodes[i].host);
     udp_close(w->nodes[i].udp);
-    dht_free(w->nodes[i].dht);
   }
   loop_unlock(w->loop);
   loop_put(w->loop);
