@@ -67,6 +67,10 @@ bool pair_app_gone(int ours) {
   return (events(ours) & POLLHUP) != 0;
 }
 
+bool pair_unread(int ours) {
+  return queued(ours) > 1 || (events(ours) & (POLLRDHUP | POLLHUP)) != 0;
+}
+
 static ssize_t receive(int ours, struct iovec *iov, int iovcnt, int flags) {
   struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)iovcnt};
   ssize_t n;

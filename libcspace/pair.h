@@ -55,5 +55,7 @@ void pair_close_reset(int ours);
 /* Nothing can pass in either direction any more: the application closed its end (or shut down both ways, or the one
  * while we ended the other). A mere shutdown(SHUT_WR) of the application is not this. Same as EPOLLHUP. */
 bool pair_app_gone(int ours);
+/* The application wrote something, or its end of stream, that pair_read has not taken. */
+bool pair_unread(int ours);
 
 #endif

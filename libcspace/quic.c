@@ -191,14 +191,6 @@ static int stream_reset_cb(ngtcp2_conn *conn, int64_t sid, uint64_t final_size, 
   return 0;
 }
 
-static int stop_sending_cb(ngtcp2_conn *conn, int64_t sid, uint64_t code, void *user, void *stream) {
-  struct quic *q = user;
-
-  (void)conn;
-  q->cb->stopped(q->ctx, sid, stream, code);
-  return 0;
-}
-
 static int extend_stream_data_cb(ngtcp2_conn *conn, int64_t sid, uint64_t max_data, void *user, void *stream) {
   struct quic *q = user;
 
@@ -266,7 +258,6 @@ static const ngtcp2_callbacks callbacks = {
     .delete_crypto_aead_ctx = ngtcp2_crypto_delete_crypto_aead_ctx_cb,
     .delete_crypto_cipher_ctx = ngtcp2_crypto_delete_crypto_cipher_ctx_cb,
     .get_path_challenge_data = ngtcp2_crypto_get_path_challenge_data_cb,
-    .stream_stop_sending = stop_sending_cb,
     .version_negotiation = ngtcp2_crypto_version_negotiation_cb,
 };
 
@@ -495,6 +486,8 @@ static ngtcp2_ssize write_packet(struct quic *q, uint64_t now, uint8_t *dest, si
       continue;
     }
     if (n == NGTCP2_ERR_STREAM_SHUT_WR || n == NGTCP2_ERR_STREAM_NOT_FOUND) {
+      /* ngtcp2 tells of the peer's STOP_SENDING in no other way: its callback of that name is about our own. */
+      q->cb->stopped(q->ctx, sid, stream, 0);
       q->cb->sent(q->ctx, stream, -1, false, false);
       continue;
     }

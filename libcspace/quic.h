@@ -46,7 +46,7 @@ struct quic_callbacks {
   void (*data)(void *ctx, int64_t sid, void *stream, const uint8_t *p, size_t len, bool fin);
   void (*acked)(void *ctx, void *stream, uint64_t bytes); /* 0: an end of stream sent without bytes */
   void (*reset)(void *ctx, int64_t sid, void *stream, uint64_t code); /* peer's RESET_STREAM */
-  void (*stopped)(void *ctx, int64_t sid, void *stream, uint64_t code); /* peer's STOP_SENDING */
+  void (*stopped)(void *ctx, int64_t sid, void *stream, uint64_t code); /* peer's STOP_SENDING, when we send next */
   void (*closed)(void *ctx, int64_t sid, void *stream);  /* both directions are over; sid is dead */
   void (*unblocked)(void *ctx, void *stream);            /* flow control lets it send again */
   void (*streams_left)(void *ctx);                       /* more streams may be opened */

@@ -174,7 +174,8 @@ bool stream_sendable(const struct stream *st) {
 }
 
 bool stream_unacked(const struct stream *st) {
-  return !st->quic_closed && !st->tx_dead && (st->tx.len > 0 || (st->tx_end && !st->tx_end_acked));
+  if (st->quic_closed || st->tx_dead) return false;
+  return st->tx.len > 0 || (st->tx_end ? !st->tx_end_acked : st->watch.fd >= 0 && pair_unread(st->watch.fd));
 }
 
 bool stream_pull(struct stream *st, struct iovec *iov, int *n, bool *end) {
@@ -258,8 +259,9 @@ void stream_received(struct stream *st, const uint8_t *p, size_t len, bool end) 
   size_t taken;
 
   if (end) st->rx_end = true;
-  if (st->app_gone || st->state == STREAM_OVER || st->rx_reset) {
+  if (st->app_gone || st->state == STREAM_OVER || st->rx_reset || st->rx_discard) {
     session_credit(st->session, st, len);
+    if (end && st->rx_discard) session_mark_dirty(st->session, st);
     return;
   }
   if (len > 0 && (chunks_append(&st->rx, p, len, &taken) != 0 || !session_parked(st->session, (ssize_t)len))) {
@@ -276,11 +278,12 @@ void stream_received(struct stream *st, const uint8_t *p, size_t len, bool end) 
     session_mark_dirty(st->session, st);
 }
 
-/* Gives up on the reader: it shut its reading side, or is gone. */
+/* The application shut its reading side: what comes is thrown away, as TCP does. Its writing goes on. */
 static void reader_gone(struct stream *st) {
+  st->rx_discard = true;
   if (st->session != NULL) {
     session_parked(st->session, -(ssize_t)st->rx.len);
-    if (!st->quic_closed && !st->rx_end) session_stop_stream(st->session, st, QUIC_CODE_DONE);
+    session_credit(st->session, st, st->rx.len);
   }
   chunks_free(&st->rx);
 }
@@ -339,6 +342,8 @@ void stream_was_closed(struct stream *st) {
   if (st->state == STREAM_OPEN && st->watch.fd >= 0) {
     if (!st->rx_end) st->rx_reset = true; /* over without the peer's end: never a clean one */
     if (st->rx.len > 0) session_parked(s, -(ssize_t)st->rx.len);
+    st->tx_dead = true;
+    pair_stop_reading(st->watch.fd); /* a writer that does not read would wait for ever */
     session_orphan(st);
     stream_deliver(st); /* frees it when nothing is parked */
     return;

@@ -55,6 +55,7 @@ struct stream {
   bool tx_full;                 /* stopped reading the application at the limit */
   bool rx_end, rx_end_done;     /* the peer's end of stream: came, passed on */
   bool rx_stopped;              /* we asked the peer to send no more */
+  bool rx_discard;              /* the application shut its reading side */
   bool rx_reset;                /* the stream was cut: after the parked bytes comes ECONNRESET */
   bool app_gone;
   bool quic_closed;             /* sid is dead */
