@@ -113,7 +113,11 @@ void node_drop_remote(struct cs_node *n, struct remote *r) {
 /* ---- listeners ---- */
 
 struct listener *node_listener(struct cs_node *n, const char *service) {
-  return idtable_get(&n->services, service, strlen(service));
+  struct listener *l = idtable_get(&n->services, service, strlen(service));
+
+  if (l == NULL || listener_confirmed(l) != 0) return l;
+  node_listener_closed(n, l); /* by the application: its event is on the way */
+  return NULL;
 }
 
 void node_listener_closed(struct cs_node *n, struct listener *l) {
