@@ -196,6 +196,12 @@ static int resolve_user(struct cs_node *n, const char *user, uint8_t key[ID_KEY_
 
 /* ---- calls ---- */
 
+static bool in_child(void) {
+  if (!loop_forked()) return false;
+  err_set(CS_ERR_FORKED, "a node cannot be used in a forked child; open one of its own there");
+  return true;
+}
+
 /* Every call runs between enter and leave; cs_close waits for those inside. */
 static void leave(struct cs_node *n) {
   if (--n->callers == 0) pthread_cond_broadcast(&n->changed);
@@ -203,7 +209,7 @@ static void leave(struct cs_node *n) {
 }
 
 static int enter(struct cs_node *n) {
-  if (loop_forked()) return err_set(CS_ERR_FORKED, "a node cannot be used in a forked child; open one of its own there");
+  if (in_child()) return -1;
   n->callers++; /* before the lock: cs_close waits for those on the way in, too */
   loop_lock(n->loop);
   if (!n->closing) return 0;
@@ -292,15 +298,15 @@ out:
 }
 
 static int op_contact_add(struct backend *b, const char *name, const char *id) {
-  return contacts_file_add(node_of(b)->home, name, id);
+  return in_child() ? -1 : contacts_file_add(node_of(b)->home, name, id);
 }
 
 static int op_contact_remove(struct backend *b, const char *name) {
-  return contacts_file_remove(node_of(b)->home, name);
+  return in_child() ? -1 : contacts_file_remove(node_of(b)->home, name);
 }
 
 static int op_contact_rename(struct backend *b, const char *name, const char *new_name) {
-  return contacts_file_rename(node_of(b)->home, name, new_name);
+  return in_child() ? -1 : contacts_file_rename(node_of(b)->home, name, new_name);
 }
 
 static int op_contact_next(struct backend *b, const char *after, char *name, char *id) {
