@@ -220,6 +220,20 @@ int kit_recv_fd(int sock) {
   return fd;
 }
 
+int kit_count_fds(void) {
+  int n = world_count_fds();
+
+  for (int still = 0; still < 10; still++) {
+    int now;
+
+    poll(NULL, 0, 3);
+    now = world_count_fds();
+    if (now != n) still = 0;
+    n = now;
+  }
+  return n;
+}
+
 int kit_main(int argc, char **argv, const char *suite, const struct check_test *tests, size_t n) {
   setvbuf(stdout, NULL, _IOLBF, 0);
   if (argc > 2 && strcmp(argv[1], "--peer") == 0) return peer_main(argc - 2, argv + 2);

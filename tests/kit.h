@@ -72,6 +72,9 @@ void kit_kill(pid_t pid); /* -9, and reaped */
 int kit_send_fd(int sock, int fd);
 int kit_recv_fd(int sock);
 
+/* Open descriptors, once their number stands still: the engine closes its ends a moment later. */
+int kit_count_fds(void);
+
 /* Instead of check_main: the same program is also the peer. */
 int kit_main(int argc, char **argv, const char *suite, const struct check_test *tests, size_t n);
 

@@ -85,12 +85,12 @@ static void a_thousand_in_turn_leak_nothing(void) {
   close(fds[1]);
   for (int i = 0; i < IN_TURN / 5; i++) one(); /* warm */
   CU_ASSERT_TRUE(streams_gone());
-  open_fds = world_count_fds();
+  open_fds = kit_count_fds();
   bytes = mallinfo2().uordblks;
   rss = rss_kib();
   for (int i = 0; i < IN_TURN; i++) one();
   CU_ASSERT_TRUE(streams_gone());
-  CU_ASSERT_EQUAL(world_count_fds(), open_fds);
+  CU_ASSERT_EQUAL(kit_count_fds(), open_fds);
   if (!SANITIZED) {
     CU_ASSERT_TRUE(mallinfo2().uordblks < bytes + GROWTH_MAX);
     CU_ASSERT_TRUE(rss_kib() < rss + 2048);
@@ -110,7 +110,7 @@ static void two_hundred_at_once_share_a_session(void) {
   close(fds[0]);
   close(fds[1]);
   CU_ASSERT_TRUE(streams_gone());
-  open_fds = world_count_fds();
+  open_fds = kit_count_fds();
   for (int i = 0; i < AT_ONCE; i++) waits[i] = cs_connect_start(alice, "bob", "chat", NULL);
   for (int i = 0; i < AT_ONCE; i++) answers[i] = cs_accept(chat, NULL, 0);
   for (int i = 0; i < AT_ONCE; i++) calls[i] = cs_connect_finish(waits[i]);
@@ -125,7 +125,7 @@ static void two_hundred_at_once_share_a_session(void) {
     close(answers[i]);
   }
   CU_ASSERT_TRUE(streams_gone());
-  CU_ASSERT_EQUAL(world_count_fds(), open_fds);
+  CU_ASSERT_EQUAL(kit_count_fds(), open_fds);
   kit_stop();
 }
 
@@ -188,13 +188,13 @@ static void sixteen_threads_connect_and_close(void) {
   good = 0;
   kit_start(NULL, NULL);
   chat = kit_listen(bob, "chat", NULL, NULL);
-  open_fds = world_count_fds();
+  open_fds = kit_count_fds();
   for (int i = 0; i < 4; i++) CU_ASSERT_EQUAL_FATAL(pthread_create(&answerers[i], NULL, answerer, NULL), 0);
   for (int i = 0; i < THREADS; i++) CU_ASSERT_EQUAL_FATAL(pthread_create(&callers[i], NULL, caller, NULL), 0);
   for (int i = 0; i < THREADS; i++) pthread_join(callers[i], NULL);
   CU_ASSERT_EQUAL(good, THREADS * PER_THREAD);
   CU_ASSERT_TRUE(streams_gone());
-  CU_ASSERT_EQUAL(world_count_fds(), open_fds);
+  CU_ASSERT_EQUAL(kit_count_fds(), open_fds);
   cs_close(bob); /* wakes those blocked in cs_accept */
   bob = NULL;
   for (int i = 0; i < 4; i++) pthread_join(answerers[i], NULL);
@@ -209,7 +209,7 @@ static void *closer(void *arg) {
 
 /* cs_close while others call: every call returns, with a connection or with ESHUTDOWN. */
 static void cs_close_wakes_all_callers_and_waits_for_them(void) {
-  int waits[40], fds = world_count_fds();
+  int waits[40], fds = kit_count_fds();
   pthread_t t;
 
   kit_start(NULL, NULL);
@@ -223,7 +223,7 @@ static void cs_close_wakes_all_callers_and_waits_for_them(void) {
   pthread_join(t, NULL);
   alice = NULL;
   kit_stop();
-  CU_ASSERT_EQUAL(world_count_fds(), fds);
+  CU_ASSERT_EQUAL(kit_count_fds(), fds);
 }
 
 int main(int argc, char **argv) {
