@@ -117,30 +117,102 @@ static struct session *find_session(const struct remote *r, bool (*is)(const str
   return NULL;
 }
 
-/* Hands waiting requests to a session; those it cannot take now stay queued. */
-static void serve(struct remote *r, struct session *s) {
+static bool session_fits(const struct session *s, const struct request *q) {
+  return session_up(s) && !request_was_refused(q, s->endpoint_id);
+}
+
+/* Hands a waiting request to a session. False: there is none for it; those that take no more just now count. */
+static bool serve_one(struct remote *r, struct request *q) {
+  bool fits = false;
+
+  for (struct session *s = r->sessions; s != NULL; s = s->remote_next) {
+    if (!session_fits(s, q)) continue;
+    fits = true;
+    if ((q->kind == REQUEST_PING ? session_ping(s, q) : session_open_stream(s, q)) != 0) continue;
+    dequeue(r, q);
+    break;
+  }
+  return fits;
+}
+
+/* ---- being refused ---- */
+
+static bool endpoint_live(const struct record_endpoint *e) { return !e->tombstone && e->expiry > clock_wall(); }
+
+static bool has_session(const struct remote *r, const uint8_t endpoint_id[8], bool (*is)(const struct session *)) {
+  for (const struct session *s = r->sessions; s != NULL; s = s->remote_next)
+    if (is(s) && memcmp(s->endpoint_id, endpoint_id, sizeof s->endpoint_id) == 0) return true;
+  return false;
+}
+
+/* The attempt under way is over: who was refused elsewhere does not wait for that endpoint again. */
+static void end_try(struct remote *r, uint64_t now) {
+  if (r->trying_until == 0 || (now < r->trying_until && has_session(r, r->trying_id, session_pending))) return;
+  r->trying_until = 0;
+  if (has_session(r, r->trying_id, session_up)) return;
+  for (struct request *q = r->wait_head; q != NULL; q = q->wait_next)
+    if (q->n_refused > 0) request_note_refused(q, r->trying_id);
+}
+
+/* Refused by every endpoint that a lookup of its own time brought. */
+static bool refused_by_all(const struct remote *r, const struct request *q) {
+  if (q->n_refused == REQUEST_REFUSED_MAX) return true;
+  if (q->n_refused == 0 || !q->looked_up) return false;
+  for (int i = 0; i < r->record.n; i++)
+    if (endpoint_live(&r->record.endpoints[i]) && !request_was_refused(q, r->record.endpoints[i].id)) return false;
+  return true;
+}
+
+/* Serves who can be served and fails who was refused by all. How many are left that no session serves. */
+static unsigned serve(struct remote *r) {
+  unsigned left = 0;
   struct request *q, *next;
 
   for (q = r->wait_head; q != NULL; q = next) {
-    int rc;
-
     next = q->wait_next;
-    rc = q->kind == REQUEST_PING ? session_ping(s, q) : session_open_stream(s, q);
-    if (rc == 0) dequeue(r, q);
+    if (serve_one(r, q)) continue;
+    if (refused_by_all(r, q)) request_fail_refused(q);
+    else left++;
   }
+  return left;
+}
+
+static bool someone_was_refused(const struct remote *r) {
+  for (const struct request *q = r->wait_head; q != NULL; q = q->wait_next)
+    if (q->n_refused > 0) return true;
+  return false;
+}
+
+/* A refused request has one lookup of its own, without a pause before it. */
+static bool refused_and_uninformed(const struct remote *r) {
+  for (const struct request *q = r->wait_head; q != NULL; q = q->wait_next)
+    if (q->n_refused > 0 && !q->looked_up) return true;
+  return false;
+}
+
+static void lookup_is_over(struct remote *r) {
+  for (struct request *q = r->node->requests; q != NULL; q = q->next)
+    if (q->remote == r && q->started <= r->find_began) q->looked_up = true;
 }
 
 /* ---- trying endpoints ---- */
 
+/* Somebody waits whom it has not refused, and there is no session with it. */
+static bool endpoint_wanted(const struct remote *r, const struct record_endpoint *e) {
+  if (has_session(r, e->id, session_up)) return false;
+  for (const struct request *q = r->wait_head; q != NULL; q = q->wait_next)
+    if (!request_was_refused(q, e->id)) return true;
+  return false;
+}
+
 /* The endpoint whose turn it is: freshest first. -1 when all had one. */
 static int next_endpoint(const struct remote *r) {
-  uint64_t wall = clock_wall();
   int best = -1;
 
   for (int i = 0; i < r->record.n; i++) {
     const struct record_endpoint *e = &r->record.endpoints[i];
 
-    if ((r->tried & 1u << i) || e->tombstone || e->expiry <= wall) continue;
+    if ((r->tried & 1u << i) || !endpoint_live(e) || !endpoint_wanted(r, e)) continue;
     if (best < 0 || e->expiry > r->record.endpoints[best].expiry) best = i;
   }
   return best;
@@ -169,29 +241,33 @@ static bool try_next(struct remote *r, uint64_t now) {
     if (!try_endpoint(r, &r->record.endpoints[i], now)) continue;
     r->was_tried = true;
     r->try_until = now + REMOTE_TRY_US;
+    r->trying_until = r->try_until;
+    memcpy(r->trying_id, r->record.endpoints[i].id, sizeof r->trying_id);
     return true;
   }
   return false;
 }
 
 static void look_up(struct remote *r, uint64_t now) {
-  if (r->find != 0 || now < r->next_find) return;
+  if (r->find != 0 || (now < r->next_find && !refused_and_uninformed(r))) return;
   r->find = node_find(r->node, r);
+  r->find_began = now;
   r->next_find = now + r->find_pause;
   if (r->find_pause < REMOTE_FIND_MAX_US) r->find_pause *= 2;
 }
 
 static void advance(struct remote *r, uint64_t now) {
-  struct session *s = find_session(r, session_up);
   uint64_t at = TIMER_NEVER;
+  unsigned left;
 
-  if (s != NULL) serve(r, s);
+  end_try(r, now);
+  left = serve(r);
   if (r->wait_head == NULL) {
     if (r->sessions == NULL) node_drop_remote(r->node, r); /* frees r */
     else alarm_cancel(&r->alarm);
     return;
   }
-  if (s != NULL) return; /* it serves the rest when it can */
+  if (left == 0) return; /* their sessions serve them when they can */
   if (now >= r->try_until || find_session(r, session_pending) == NULL) {
     r->try_until = 0;
     if (!try_next(r, now)) look_up(r, now);
@@ -225,7 +301,8 @@ void remote_event(struct remote *r, const struct discovery_event *ev, uint64_t n
     r->no_network = ev->reason == DISCOVERY_NO_NETWORK;
     if (ev->reason == DISCOVERY_BAD_RECORD) r->bad_record = true;
     r->tried = 0; /* and they get another turn, after the pause */
-    if (r->has_record && find_session(r, session_pending) == NULL && r->next_find > now) {
+    lookup_is_over(r);
+    if (!someone_was_refused(r) && r->has_record && find_session(r, session_pending) == NULL && r->next_find > now) {
       alarm_set(r->node->loop, &r->alarm, r->next_find);
       return;
     }
@@ -236,7 +313,9 @@ void remote_event(struct remote *r, const struct discovery_event *ev, uint64_t n
 void remote_fail_request(struct remote *r, struct request *q) {
   double s = (double)(clock_now() - q->started) / 1e6;
 
-  if (r->tls_failed)
+  if (q->n_refused > 0)
+    request_fail_refused(q);
+  else if (r->tls_failed)
     request_fail(q, CS_ERR_HANDSHAKE, EPROTO,
                  "%s: the secure handshake failed: whoever answered could not prove to be this user", q->user);
   else if (r->was_found && r->was_tried)

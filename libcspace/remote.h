@@ -1,8 +1,9 @@
 /*
  * remote.h - another user as we see them: their record, the sessions with
  * them, and the requests that wait for one. Finds, tries endpoints freshest
- * first, and starts over until each request's deadline. I/O shell; the
- * engine's lock.
+ * first, and starts over until each request's deadline. Who is refused by one
+ * endpoint asks the others before it fails: each may be another process with
+ * services of its own. I/O shell; the engine's lock.
  */
 #ifndef CSPACE_REMOTE_H
 #define CSPACE_REMOTE_H
@@ -36,6 +37,9 @@ struct remote {
   uint32_t find;                    /* running lookup, 0 none */
   uint64_t next_find, find_pause;
   uint64_t try_until;               /* the attempt under way makes way at this time; 0 none */
+  uint64_t trying_until;            /* the same, whatever other sessions bring, and the endpoint; 0 none */
+  uint8_t trying_id[8];
+  uint64_t find_began;
   /* What went wrong so far, for the error at the deadline. */
   bool was_found, was_tried, tls_failed, bad_record, no_network;
   struct alarm alarm;

@@ -135,13 +135,30 @@ void request_fail(struct request *r, enum cs_err err, int errnum, const char *fm
   request_free(r);
 }
 
-void request_answered(struct request *r, uint8_t answer) {
-  if (answer == STREAM_REFUSED)
-    request_fail(r, CS_ERR_REFUSED, ECONNREFUSED, "%s: refused: no service %s there, or not for us", r->user,
-                 r->service);
-  else
-    request_fail(r, CS_ERR_PROTOCOL, EPROTO, "%s: the other side speaks another version of the stream protocol",
-                 r->user);
+void request_bad_answer(struct request *r) {
+  request_fail(r, CS_ERR_PROTOCOL, EPROTO, "%s: the other side speaks another version of the stream protocol",
+               r->user);
+}
+
+void request_fail_refused(struct request *r) {
+  request_fail(r, CS_ERR_REFUSED, ECONNREFUSED, "%s: refused: no service %s there, or not for us", r->user,
+               r->service);
+}
+
+bool request_was_refused(const struct request *r, const uint8_t endpoint_id[8]) {
+  for (unsigned i = 0; i < r->n_refused; i++)
+    if (memcmp(r->refused[i], endpoint_id, sizeof r->refused[i]) == 0) return true;
+  return false;
+}
+
+void request_note_refused(struct request *r, const uint8_t endpoint_id[8]) {
+  if (r->n_refused == REQUEST_REFUSED_MAX || request_was_refused(r, endpoint_id)) return;
+  memcpy(r->refused[r->n_refused++], endpoint_id, sizeof r->refused[0]);
+}
+
+void request_refused(struct request *r, const uint8_t endpoint_id[8]) {
+  request_note_refused(r, endpoint_id);
+  request_requeue(r);
 }
 
 void request_requeue(struct request *r) {

@@ -18,6 +18,7 @@
 
 #define REQUEST_TEXT_MAX 400
 #define REQUEST_USER_MAX 64
+#define REQUEST_REFUSED_MAX 16 /* endpoints that refused one request, or were silent after another refused it */
 
 struct cs_node;
 struct remote;
@@ -38,6 +39,9 @@ struct request {
   char user[REQUEST_USER_MAX];        /* as the caller named them */
   char service[CS_SERVICE_MAX + 1];
   uint64_t deadline;
+  uint8_t refused[REQUEST_REFUSED_MAX][8]; /* endpoint ids */
+  unsigned n_refused;
+  bool looked_up;                     /* a lookup that began after this request is over */
   struct watch watch;
   struct alarm alarm;
 };
@@ -56,7 +60,12 @@ void request_done(struct request *r, int app_fd);  /* app_fd is sent and closed 
 void request_pong(struct request *r, const struct path_target *at, uint32_t rtt_us, uint32_t mtu);
 void request_fail(struct request *r, enum cs_err err, int errnum, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-void request_answered(struct request *r, uint8_t answer); /* the service said no */
+void request_bad_answer(struct request *r); /* the other side does not understand our header */
+void request_fail_refused(struct request *r);
+/* An endpoint refused: another one of the same user may offer the service, so it goes back to the queue. */
+void request_refused(struct request *r, const uint8_t endpoint_id[8]);
+void request_note_refused(struct request *r, const uint8_t endpoint_id[8]);
+bool request_was_refused(const struct request *r, const uint8_t endpoint_id[8]);
 /* Its session or stream died before the answer: from the start again, until the deadline. */
 void request_requeue(struct request *r);
 

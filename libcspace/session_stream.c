@@ -43,9 +43,9 @@ void session_goodbye(struct session *s) {
 static void control_message(struct session *s, uint8_t type, const uint8_t *body, size_t len) {
   struct control_hello hello;
 
-  if (type == CONTROL_HELLO && control_hello_decode(&hello, body, len) == 0)
-    memcpy(s->endpoint_id, hello.endpoint_id, sizeof s->endpoint_id);
-  else if (type == CONTROL_GOODBYE)
+  if (type == CONTROL_HELLO && control_hello_decode(&hello, body, len) == 0) {
+    if (!s->client) memcpy(s->endpoint_id, hello.endpoint_id, sizeof s->endpoint_id); /* else as in the record */
+  } else if (type == CONTROL_GOODBYE)
     s->draining = true;
 }
 
@@ -436,7 +436,10 @@ void session_answered(struct stream *st, uint8_t answer) {
   if (answer != STREAM_ACCEPTED) {
     session_reset_stream(s, st, QUIC_CODE_DONE);
     st->state = STREAM_OVER;
-    request_answered(r, answer);
+    if (answer == STREAM_REFUSED)
+      request_refused(r, s->endpoint_id);
+    else
+      request_bad_answer(r);
     return;
   }
   if (stream_attach(st, &app) != 0) {
