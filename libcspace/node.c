@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "chunks.h"
@@ -17,6 +18,7 @@
 #include "log.h"
 #include "node_impl.h"
 #include "options.h"
+#include "pair.h"
 #include "remote.h"
 #include "request.h"
 #include "session.h"
@@ -67,6 +69,71 @@ void node_unlink_orphan(struct cs_node *n, struct stream *st) {
     n->orphans = st->next;
   if (st->next != NULL) st->next->prev = st->prev;
   st->prev = st->next = NULL;
+}
+
+/* ---- resets ---- */
+
+struct node_reset {
+  struct cs_node *node;
+  struct node_reset *prev, *next;
+  struct watch watch; /* so that a forked child closes it as well */
+  struct alarm alarm;
+};
+
+static void on_nothing(struct watch *w, uint32_t events) {
+  (void)w;
+  (void)events;
+}
+
+static void reset_finish(struct node_reset *r) {
+  watch_del(&r->watch);
+  pair_close_reset(r->watch.fd);
+  alarm_cancel(&r->alarm);
+  if (r->prev != NULL)
+    r->prev->next = r->next;
+  else
+    r->node->resets = r->next;
+  if (r->next != NULL) r->next->prev = r->prev;
+  free(r);
+}
+
+static void on_reset_due(struct alarm *a, uint64_t now) {
+  (void)now;
+  reset_finish(a->owner);
+}
+
+/* The kernel tells ECONNRESET once: a writer blocked at that moment would eat it, and the reader find a clean end. So
+ * writers are sent away first. */
+void node_reset_fd(struct cs_node *n, int fd) {
+  struct node_reset *r = calloc(1, sizeof *r);
+
+  pair_reset_begin(fd);
+  if (r == NULL) goto fail;
+  r->node = n;
+  r->watch.fd = fd;
+  r->watch.ready = on_nothing;
+  r->alarm.fire = on_reset_due;
+  r->alarm.owner = r;
+  if (watch_add(n->loop, &r->watch, EPOLLET) != 0) goto fail;
+  if (alarm_set(n->loop, &r->alarm, loop_now(n->loop) + PAIR_RESET_US) != 0) {
+    watch_del(&r->watch);
+    goto fail;
+  }
+  r->next = n->resets;
+  if (r->next != NULL) r->next->prev = r;
+  n->resets = r;
+  return;
+fail:
+  free(r);
+  pair_close_reset(fd);
+}
+
+/* The node goes: what waits has the same time to leave, and no more. */
+static void finish_resets(struct cs_node *n) {
+  uint64_t until = clock_now() + PAIR_RESET_US;
+
+  while (n->resets != NULL && clock_now() < until) loop_cond_wait(n->loop, &n->changed, until);
+  while (n->resets != NULL) reset_finish(n->resets);
 }
 
 void node_keep_request(struct cs_node *n, struct request *r) {
@@ -388,6 +455,7 @@ static void tear_down(struct cs_node *n) {
   alarm_cancel(&n->retry_alarm);
   node_dht_close(n);
   node_net_close(n);
+  finish_resets(n); /* lets go of the lock: nothing else is left to run */
 }
 
 static void node_free(struct cs_node *n) {

@@ -83,6 +83,7 @@ struct cs_node {
   struct request *requests;
   struct alarm retry_alarm;
   unsigned handshakes, strangers;
+  struct node_reset *resets;      /* fds on their way to ECONNRESET */
   atomic_uint callers;            /* threads inside a call */
   pthread_cond_t changed;         /* for cs_close: sessions and callers went */
 };
@@ -116,6 +117,8 @@ struct session *node_next_session(struct session *s);
 void node_session_over(struct cs_node *n);
 void node_link_orphan(struct cs_node *n, struct stream *st);
 void node_unlink_orphan(struct cs_node *n, struct stream *st);
+/* Takes fd (our end of a pair, no longer watched): the application reads what is queued and then ECONNRESET. */
+void node_reset_fd(struct cs_node *n, int fd);
 struct remote *node_remote(struct cs_node *n, const uint8_t key[ID_KEY_LEN]); /* made if new; NULL + ENOMEM */
 void node_drop_remote(struct cs_node *n, struct remote *r);
 void node_keep_request(struct cs_node *n, struct request *r);

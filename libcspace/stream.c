@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "node_impl.h"
 #include "pair.h"
 #include "session.h"
 
@@ -39,8 +40,7 @@ static void close_fd(struct stream *st, bool clean) {
   if (clean) {
     pair_close_clean(fd);
   } else {
-    pair_reset_begin(fd); /* blocked writers leave first, so that they do not eat the one ECONNRESET */
-    pair_close_reset(fd);
+    node_reset_fd(st->node, fd);
   }
 }
 
@@ -228,6 +228,7 @@ static void read_header(struct stream *st, bool end) {
 
   if (chunks_peek(&st->rx, &iov, 1) == 1) used = stream_header_decode(&h, iov.iov_base, iov.iov_len);
   if (used == 0 && !end) return;
+  session_header_over(st);
   if (used <= 0) {
     session_refuse(st, STREAM_BAD_HEADER);
     return;
