@@ -109,7 +109,7 @@ static bool offer(struct listener *l, struct stream *st) {
 
   memset(&o, 0, sizeof o);
   o.ticket = ++l->next_ticket;
-  node_describe(l->node, session_peer(st->session), st->service, &o.peer);
+  node_describe(l->node, st->peer, st->service, &o.peer);
   if (stream_attach(st, &app) != 0) return false; /* out of descriptors: the next acceptance tries again */
   rc = fdpass_send(l->watch.fd, &o, sizeof o, app);
   close(app);
@@ -206,6 +206,7 @@ static void drop_all(struct listener *l, struct stream **head) {
     else
       session_refuse(st, STREAM_REFUSED);
     st->state = STREAM_OVER;
+    if (st->quic_closed) stream_free(st);
   }
 }
 

@@ -377,8 +377,6 @@ struct remote *session_remote(const struct session *s) { return s->remote; }
 
 struct cs_node *session_node(const struct session *s) { return s->node; }
 
-struct loop *session_loop(const struct session *s) { return s->node->loop; }
-
 size_t session_tx_limit(const struct session *s) { return s->tx_limit; }
 
 int session_ping(struct session *s, struct request *r) {

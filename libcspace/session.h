@@ -73,8 +73,6 @@ bool session_parked(struct session *s, ssize_t change);
 void session_credit(struct session *s, struct stream *st, size_t bytes);
 void session_stop_stream(struct session *s, struct stream *st, enum quic_code code);
 void session_reset_stream(struct session *s, struct stream *st, enum quic_code code);
-void session_names(struct session *s, const char *service, struct fdname *names);
-struct loop *session_loop(const struct session *s);
 struct cs_node *session_node(const struct session *s);
 void session_dispatch(struct stream *st, const struct stream_header *h); /* the header came */
 void session_refuse(struct stream *st, enum stream_answer answer);

@@ -382,10 +382,6 @@ void session_reset_stream(struct session *s, struct stream *st, enum quic_code c
   session_kick(s);
 }
 
-void session_names(struct session *s, const char *service, struct fdname *names) {
-  node_fd_names(s->node, quic_peer(s->quic), service, names);
-}
-
 /* ---- callers ---- */
 
 int session_open_stream(struct session *s, struct request *r) {

@@ -17,6 +17,7 @@
 #include "session.h"
 
 #define IOV_MAX_PUMP 8
+#define PUMP_EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
 
 struct stream *stream_new(struct session *s, int64_t sid, enum stream_state state) {
   struct stream *st = calloc(1, sizeof *st);
@@ -24,6 +25,7 @@ struct stream *stream_new(struct session *s, int64_t sid, enum stream_state stat
   if (st == NULL) return NULL;
   st->node = session_node(s);
   st->session = s;
+  memcpy(st->peer, session_peer(s), sizeof st->peer);
   st->sid = sid;
   st->state = state;
   st->watch.fd = -1;
@@ -47,6 +49,7 @@ static void close_fd(struct stream *st, bool clean) {
 void stream_free(struct stream *st) {
   if (st == NULL) return;
   close_fd(st, false);
+  if (st->session != NULL) session_parked(st->session, -(ssize_t)st->rx.len);
   session_unlink_stream(st);
   chunks_free(&st->tx);
   chunks_free(&st->rx);
@@ -84,7 +87,12 @@ static void fill(struct stream *st) {
       got = true;
       continue;
     }
-    if (ended || n < 0) st->tx_end = got = true;
+    if (n < 0) { /* not to be taken for an end */
+      session_reset_stream(st->session, st, QUIC_CODE_RESET);
+      stream_was_reset(st);
+      return;
+    }
+    if (ended) st->tx_end = got = true;
     break;
   }
   if (got) session_want_send(st->session, st);
@@ -116,7 +124,8 @@ static void on_ready(struct watch *w, uint32_t events) {
 
   fill(st);
   if ((events & (EPOLLHUP | EPOLLERR)) && !st->rx_end_done && !st->tx_full) {
-    if (st->state != STREAM_QUEUED || !session_handover_failed(st)) app_gone(st);
+    if (st->state == STREAM_QUEUED && session_handover_failed(st)) return;
+    if (!st->tx_full) app_gone(st); /* a confirmation just found may have filled the queue */
     return;
   }
   if (events & EPOLLOUT) stream_deliver(st);
@@ -125,14 +134,14 @@ static void on_ready(struct watch *w, uint32_t events) {
 int stream_attach(struct stream *st, int *app) {
   struct fdname names;
 
-  session_names(st->session, st->service, &names);
+  node_fd_names(st->node, st->peer, st->service, &names);
   if (pair_make(&st->watch.fd, app, &names) != 0) {
     st->watch.fd = -1;
     return -1;
   }
   st->watch.ready = on_ready;
   st->watch.owner = st;
-  if (watch_add(session_loop(st->session), &st->watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) != 0) {
+  if (watch_add(st->node->loop, &st->watch, PUMP_EVENTS) != 0) {
     int err = errno;
 
     close(st->watch.fd);
@@ -153,6 +162,11 @@ void stream_detach(struct stream *st) {
 
 void stream_start(struct stream *st) {
   st->state = STREAM_OPEN;
+  if (st->quic_closed) { /* its delivery may free it: not in our caller's hands, but from a fresh event */
+    pair_stop_reading(st->watch.fd);
+    watch_mod(&st->watch, PUMP_EVENTS);
+    return;
+  }
   fill(st);
   stream_deliver(st);
 }
@@ -216,6 +230,7 @@ void stream_acked(struct stream *st, uint64_t bytes) {
 
 void stream_was_stopped(struct stream *st) {
   st->tx_dead = true;
+  st->tx_full = false;
   if (st->watch.fd >= 0) pair_stop_reading(st->watch.fd);
 }
 
@@ -258,16 +273,19 @@ static void read_answer(struct stream *st, bool end) {
 
 void stream_received(struct stream *st, const uint8_t *p, size_t len, bool end) {
   size_t taken;
+  bool room;
 
-  if (end) st->rx_end = true;
+  if (end && !st->rx_reset) st->rx_end = true;
   if (st->app_gone || st->state == STREAM_OVER || st->rx_reset || st->rx_discard) {
     session_credit(st->session, st, len);
     if (end && st->rx_discard) session_mark_dirty(st->session, st);
     return;
   }
-  if (len > 0 && (chunks_append(&st->rx, p, len, &taken) != 0 || !session_parked(st->session, (ssize_t)len))) {
+  room = chunks_append(&st->rx, p, len, &taken) == 0;
+  if (!session_parked(st->session, (ssize_t)taken) || !room) {
     log_warn("stream: no room for received bytes, connection reset");
     session_reset_stream(st->session, st, QUIC_CODE_LIMIT);
+    st->rx_end = false; /* if it came, it is no longer the end of what we have */
     stream_was_reset(st);
     return;
   }
@@ -300,7 +318,12 @@ void stream_deliver(struct stream *st) {
 
     if (n < 0 && errno == EAGAIN) break;
     if (n < 0) {
+      bool gone = errno == EPIPE;
+
       reader_gone(st);
+      if (gone) break;
+      st->rx_reset = st->tx_dead = true; /* the kernel is out of memory: what is lost must not look like an end */
+      if (st->session != NULL) session_reset_stream(st->session, st, QUIC_CODE_LIMIT);
       break;
     }
     chunks_consume(&st->rx, NULL, (size_t)n);
@@ -326,10 +349,21 @@ void stream_deliver(struct stream *st) {
   }
 }
 
+/* All that the peer wrote is here, and its authenticated end; the application reads it whatever happens to the stream,
+ * also when it is still to accept it. Only our own writing can be cut. */
+static bool whole(const struct stream *st) {
+  return st->rx_end && !st->rx_reset && (st->state == STREAM_OPEN || (st->state == STREAM_QUEUED && st->answered));
+}
+
 void stream_was_reset(struct stream *st) {
   if (st->app_gone || st->state == STREAM_OVER) return;
-  st->rx_reset = true;
   st->tx_dead = true;
+  st->tx_full = false;
+  if (whole(st)) {
+    if (st->watch.fd >= 0) pair_stop_reading(st->watch.fd);
+    return;
+  }
+  st->rx_reset = true;
   if (st->state == STREAM_OPEN)
     session_mark_dirty(st->session, st);
   else
@@ -340,13 +374,14 @@ void stream_was_closed(struct stream *st) {
   struct session *s = st->session;
 
   st->quic_closed = true;
-  if (st->state == STREAM_OPEN && st->watch.fd >= 0) {
+  if ((st->state == STREAM_OPEN && st->watch.fd >= 0) || (st->state == STREAM_QUEUED && whole(st))) {
     if (!st->rx_end) st->rx_reset = true; /* over without the peer's end: never a clean one */
     if (st->rx.len > 0) session_parked(s, -(ssize_t)st->rx.len);
     st->tx_dead = true;
-    pair_stop_reading(st->watch.fd); /* a writer that does not read would wait for ever */
+    st->tx_full = false;
+    if (st->watch.fd >= 0) pair_stop_reading(st->watch.fd); /* a writer that does not read would wait for ever */
     session_orphan(st);
-    stream_deliver(st); /* frees it when nothing is parked */
+    stream_deliver(st); /* frees it when nothing is parked and the application has it */
     return;
   }
   if (st->state == STREAM_QUEUED || st->state == STREAM_ASKING) session_stream_failed(st);

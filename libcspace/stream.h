@@ -16,6 +16,7 @@
 #include <cspace/cspace.h>
 
 #include "chunks.h"
+#include "identity.h"
 #include "loop.h"
 #include "stream_msg.h"
 
@@ -38,7 +39,8 @@ enum stream_state {
 
 struct stream {
   struct cs_node *node;
-  struct session *session;      /* NULL once the session is gone and parked bytes remain */
+  struct session *session;      /* NULL once the session or the QUIC stream is gone and the application has bytes to get */
+  uint8_t peer[ID_KEY_LEN];
   struct stream *prev, *next;   /* the session's list, or the node's of orphans */
   struct stream *send_next;     /* the session's ring of streams with something to send */
   struct stream *dirty_next;    /* the session's list of streams that got bytes in this turn */
