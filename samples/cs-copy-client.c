@@ -14,6 +14,7 @@
 #include "cs-copy-transfer.h"
 
 #define REDRAW_S 0.1
+#define RATE_BYTES_MIN 1000000 /* below it the rate says nothing */
 #define PATH_TIMEOUT_MS "5000"
 
 /* What is shown while files go. */
@@ -54,13 +55,14 @@ static void on_progress(void *ctx, const struct copy_item *item) {
 }
 
 static void show_saved(struct show *s, const struct copy_item *item) {
-  double seconds = copy_app_now() - s->started;
+  double seconds = s->current == item ? copy_app_now() - s->started : 0;
   char size[COPY_SIZE_TEXT], rate[COPY_SIZE_TEXT];
   const char *base = item->text == NULL ? item->name : strrchr(item->text, '/');
 
   base = base == NULL ? item->text : base + (*base == '/');
   fprintf(stderr, "%s: %s", item->name, copy_format_size(size, (double)item->size));
-  if (s->current == item && seconds > 0) fprintf(stderr, ", %s/s", copy_format_size(rate, (double)item->size / seconds));
+  if (seconds > 0 && item->size >= RATE_BYTES_MIN)
+    fprintf(stderr, ", %s/s", copy_format_size(rate, (double)item->size / seconds));
   if (strcmp(base, item->name) != 0) fprintf(stderr, ", saved as %s", item->text);
   fputc('\n', stderr);
 }

@@ -13,7 +13,7 @@
 #include "cs-copy-msg.h"
 
 #define COPY_BUFFER (512u << 10)
-#define COPY_SILENCE_MS (5 * 60 * 1000) /* a side that says nothing for so long while we wait is given up: ETIMEDOUT */
+#define COPY_SILENCE_MS (5 * 60 * 1000) /* waiting longer for a silent side is given up: ETIMEDOUT */
 
 struct copy_link {
   int fd;

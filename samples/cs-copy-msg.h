@@ -71,8 +71,8 @@ void copy_head_encode(uint8_t out[COPY_HEAD_LEN], enum copy_type type, uint32_t 
 /* 0; or -1: an unknown type, or a length that the type does not have. */
 int copy_head_decode(struct copy_head *h, const uint8_t p[COPY_HEAD_LEN]);
 
-/* Encoders write a whole message, head included, and return its length; 0 when a field is out of range or cap is short.
- * Decoders read a body: 0 or -1. */
+/* Encoders write a whole message, head included, and return its length; 0 when a field is out of range or cap is
+ * short. Decoders read a body: 0 or -1. */
 size_t copy_file_encode(uint8_t *out, size_t cap, const struct copy_file *f);
 int copy_file_decode(struct copy_file *f, const uint8_t *body, size_t len);
 size_t copy_end_encode(uint8_t *out, size_t cap, const uint8_t sum[COPY_SUM_LEN]);

@@ -110,8 +110,8 @@ void copy_free_name(char out[COPY_NAME_MAX + 1], const char *name, unsigned n) {
     stem = len;
     ext = 0;
   }
-  snprintf(out, COPY_NAME_MAX + 1, "%.*s%s%s", (int)cut(name, stem, COPY_NAME_MAX - ext - strlen(number)), name, number,
-           ext > 0 ? dot : "");
+  stem = cut(name, stem, COPY_NAME_MAX - ext - strlen(number));
+  snprintf(out, COPY_NAME_MAX + 1, "%.*s%s%s", (int)stem, name, number, ext > 0 ? dot : "");
 }
 
 void copy_part_name(char out[COPY_NAME_MAX + 1], const char *name, const uint8_t random[COPY_PART_RANDOM]) {

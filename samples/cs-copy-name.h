@@ -15,13 +15,13 @@
 #define COPY_DEPTH_MAX 32
 #define COPY_PART_RANDOM 8
 
-/* NULL when this one component of a path is acceptable, else what is wrong with it: 1 to 255 bytes of well-formed UTF-8,
- * no '/', no control or direction-changing characters, not starting with a dot (which covers "." and "..", hidden
+/* NULL when this one component of a path is acceptable, else what is wrong with it: 1 to 255 bytes of well-formed
+ * UTF-8, no '/', no control or direction-changing characters, not starting with a dot ("." and "..", hidden
  * files, and our own temporary ones). */
 const char *copy_component_problem(const char *name, size_t len);
 
-/* Where a file goes, relative to the receiving directory: target when it names a file; target/name when target is empty,
- * ends in '/' or is_dir says that it is a directory. Every component is checked. NULL, or what is wrong. */
+/* Where a file goes, relative to the receiving directory: target when it names a file; target/name when target is
+ * empty, ends in '/' or is_dir says that it is a directory. Every component is checked. NULL, or what is wrong. */
 const char *copy_path(char out[COPY_PATH_MAX + 1], const char *target, const char *name, bool is_dir);
 
 /* "name (n).ext" for n > 0, cut to 255 bytes at a character's edge; n = 0 is the name itself. */

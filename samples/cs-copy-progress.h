@@ -21,8 +21,8 @@ struct copy_progress {
   double rate;           /* bytes/s, 0: not known yet */
 };
 
-/* name, percent, a bar, bytes, rate and time left in fewer than `columns` columns; what does not fit is left out from the
- * right, long names are cut. Returns out. */
+/* name, percent, a bar, bytes, rate and time left in fewer than `columns` columns; what does not fit is left out from
+ * the right, long names are cut. Returns out. */
 char *copy_progress_line(char out[COPY_LINE_MAX], const struct copy_progress *p, unsigned columns);
 
 #endif

@@ -63,7 +63,8 @@ static int take_result(struct sender *s, const uint8_t *body, size_t len) {
   struct copy_result r;
   struct copy_item *item;
 
-  if (copy_result_decode(&r, body, len) != 0 || r.index != s->n_answered || r.index >= s->n_begun) return fail(EPROTO);
+  if (copy_result_decode(&r, body, len) != 0) return fail(EPROTO);
+  if (r.index != s->n_answered || r.index >= s->n_begun) return fail(EPROTO);
   item = s->begun[s->n_answered++];
   if (r.status == COPY_OK && !item->ended) return fail(EPROTO);
   settle(s, item, r.status, r.text);

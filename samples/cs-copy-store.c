@@ -164,7 +164,8 @@ static enum copy_status give_name(struct copy_part *p, bool overwrite, char *why
     }
     if (errno != EEXIST) return system_failed(p->path, why);
   }
-  snprintf(why, COPY_TEXT_MAX + 1, "%s: it is there already, and so are %u numbered ones", p->path, FREE_NAMES_MAX - 1);
+  snprintf(why, COPY_TEXT_MAX + 1, "%s: it is there already, and so are %u numbered ones", p->path,
+           FREE_NAMES_MAX - 1);
   return COPY_REFUSED;
 }
 

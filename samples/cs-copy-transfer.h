@@ -33,8 +33,8 @@ struct copy_send_watch {
   void *ctx;
 };
 
-/* Sends n files and the end of the stream, waits for every answer. 0: all are saved; 1: the connection ended well, some
- * items failed; -1: it did not, and why says how (items without an answer may or may not be saved). */
+/* Sends n files and the end of the stream, waits for every answer. 0: all are saved; 1: the connection ended well,
+ * some items failed; -1: it did not, and why says how (items without an answer may or may not be saved). */
 int copy_send(int fd, struct copy_item *items, size_t n, const char *target, const struct copy_send_watch *watch,
               char why[COPY_WHY_MAX]);
 void copy_items_clear(struct copy_item *items, size_t n); /* frees the texts */
@@ -54,7 +54,8 @@ struct copy_receive_watch {
 };
 
 /* Serves one sender. 0: it ended well and all files are saved; 1: it ended well, some files failed; -1 and why. */
-int copy_receive(int fd, const struct copy_store *store, const struct copy_receive_watch *watch, char why[COPY_WHY_MAX]);
+int copy_receive(int fd, const struct copy_store *store, const struct copy_receive_watch *watch,
+                 char why[COPY_WHY_MAX]);
 
 /* What an errno of a connection means, into why. Returns -1. */
 int copy_connection_failed(int err, char why[COPY_WHY_MAX]);

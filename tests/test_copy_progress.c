@@ -56,7 +56,8 @@ static void test_never_too_wide(void) {
     for (unsigned columns = 14; columns < 400; columns++)
       for (p.done = 0; p.done <= p.total; p.done += p.total / 3) {
         columns_used = 0;
-        for (const char *s = copy_progress_line(out, &p, columns); *s != '\0'; s++) columns_used += (*s & 0xc0) != 0x80;
+        for (const char *s = copy_progress_line(out, &p, columns); *s != '\0'; s++)
+          columns_used += (*s & 0xc0) != 0x80;
         wide += columns_used >= columns;
       }
   }

@@ -348,7 +348,8 @@ static void change(void *ctx, const struct copy_item *item) {
 }
 
 static void test_changing_file(void) {
-  static const char *const texts[] = {"it became shorter while it was being sent", "it changed while it was being sent",
+  static const char *const texts[] = {
+      "it became shorter while it was being sent", "it changed while it was being sent",
                                       "it changed while it was being sent"};
   struct copy_send_watch watch = {.progress = change};
   struct serving s;

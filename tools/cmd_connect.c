@@ -15,12 +15,12 @@ static int connect_and_copy(cs_node *node, const char *user, const char *service
   int fd = cs_connect(node, user, service, options);
 
   if (fd < 0) {
-    /* After a signal the call fails too: then there is nothing to say. */
-    if (cs_last_error() == CS_ERR_CLOSED) leave_close(node);
+    leave_check();
     return tool_failed();
   }
   if (pipe_run(STDIN_FILENO, STDOUT_FILENO, fd, why) != 0) {
     if (errno == EPIPE) leave_broken_pipe(node);
+    leave_check();
     return tool_error("%s %s: %s", user, service, why); /* fd stays open: cs_close resets it */
   }
   close(fd);

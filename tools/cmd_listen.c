@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "leave.h"
@@ -27,6 +28,7 @@
 
 #define COMMANDS_DEFAULT 64
 #define COMMANDS_MAX 10000
+#define TWICE_MS 300  /* timeout(1) sends one signal twice at once: that is one */
 #define SLOW_MS 15000 /* say that publishing takes long */
 
 extern char **environ;
@@ -41,6 +43,7 @@ struct service {
   sigset_t old_mask;    /* for the commands */
   long running, served;
   bool stopping, cut;
+  struct timespec stopped_at;
 };
 
 /* ---- "ready" ---- */
@@ -59,8 +62,7 @@ static void *announce(void *arg) {
 
 /* ---- a command for a caller ---- */
 
-/* The environment with the three variables that name the caller; NULL when out of memory. free() each of the first three
- * and the array. */
+/* The environment with the three variables that name the caller first; free_environment. NULL when out of memory. */
 static char **caller_environment(const struct cs_peer *peer) {
   static const char *const ours[] = {"CSPACE_PEER=", "CSPACE_PEER_ID=", "CSPACE_SERVICE="};
   const char *values[] = {peer->name, peer->id, peer->service};
@@ -120,7 +122,7 @@ static void serve_caller(struct service *s) {
     if (errno == EAGAIN || errno == EINTR) return; /* the caller is gone again */
     err = errno;
     tool_failed();
-    if (err == ESHUTDOWN) s->stopping = true;
+    if (err == ESHUTDOWN) s->stopping = true; /* the node is gone */
     return;
   }
   env = caller_environment(&peer);
@@ -142,10 +144,14 @@ static void reap(struct service *s) {
 
 static void take_signal(struct service *s) {
   struct signalfd_siginfo si;
+  struct timespec now;
 
   while (read(s->signals, &si, sizeof si) == sizeof si) {
     if (si.ssi_signo == SIGCHLD) continue;
-    s->cut = s->stopping;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (!s->stopping) s->stopped_at = now;
+    s->cut = s->stopping && (now.tv_sec - s->stopped_at.tv_sec) * 1000 +
+                                    (now.tv_nsec - s->stopped_at.tv_nsec) / 1000000 >= TWICE_MS;
     s->stopping = true;
   }
   reap(s);
@@ -191,9 +197,7 @@ static int run_commands(struct service *s) {
   sigset_t mask;
   int rc;
 
-  sigemptyset(&mask);
-  sigaddset(&mask, SIGINT);
-  sigaddset(&mask, SIGTERM);
+  leave_signals(&mask);
   sigaddset(&mask, SIGCHLD);
   s->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
   if (s->signals < 0) return tool_error("signalfd: %s", strerror(errno));
@@ -211,13 +215,14 @@ static int run_pipe(struct service *s) {
   int fd = cs_accept(s->listener, &peer, 0);
 
   if (fd < 0) {
-    if (errno == ESHUTDOWN) leave_close(s->node);
+    leave_check();
     return tool_failed();
   }
   close(s->listener); /* it was for one */
   s->listener = -1;
   if (pipe_run(STDIN_FILENO, STDOUT_FILENO, fd, why) != 0) {
     if (errno == EPIPE) leave_broken_pipe(s->node);
+    leave_check();
     return tool_error("%s: %s: %s", s->name, peer.name[0] != '\0' ? peer.name : peer.id, why);
   }
   close(fd);
@@ -229,9 +234,7 @@ static int run_pipe(struct service *s) {
 static void block_signals(struct service *s) {
   sigset_t mask;
 
-  sigemptyset(&mask);
-  sigaddset(&mask, SIGINT);
-  sigaddset(&mask, SIGTERM);
+  leave_signals(&mask);
   sigaddset(&mask, SIGCHLD);
   pthread_sigmask(SIG_BLOCK, &mask, &s->old_mask);
 }

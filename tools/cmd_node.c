@@ -15,6 +15,7 @@
 
 #include "conf.h"
 #include "dht_host.h"
+#include "leave.h"
 #include "loop.h"
 #include "udp.h"
 
@@ -47,9 +48,7 @@ static int open_and_run(const cs_config *config) {
   int rc;
 
   if (sodium_init() < 0) return tool_error("libsodium does not start");
-  sigemptyset(&mask);
-  sigaddset(&mask, SIGINT);
-  sigaddset(&mask, SIGTERM);
+  leave_signals(&mask);
   sigprocmask(SIG_BLOCK, &mask, NULL); /* before the engine's thread is there */
   if (addr_parse(&at, conf_get(config, "listen")) != 0) return tool_error("listen: not an address and port");
   u = udp_open(&at);

@@ -22,8 +22,9 @@ static void show(const struct ping *p, const struct cs_path *path, bool first) {
   if (p->json) {
     printf("{\"user\":");
     tool_json_string(p->user);
-    printf(",\"ok\":true,\"path\":\"%s\",\"address\":\"%s\",\"rtt_us\":%u,\"mtu\":%u,\"find_ms\":%u,\"session_ms\":%u}\n",
-           path->kind, path->address, path->rtt_us, path->mtu, path->find_ms, path->session_ms);
+    printf(",\"ok\":true,\"path\":\"%s\",\"address\":\"%s\",\"rtt_us\":%u,\"mtu\":%u,", path->kind, path->address,
+           path->rtt_us, path->mtu);
+    printf("\"find_ms\":%u,\"session_ms\":%u}\n", path->find_ms, path->session_ms);
   } else if (p->why && first) {
     printf("%s was found in the DHT after %u ms\n", p->user, path->find_ms);
     printf("%s answered at %s, the secure session stood after %u ms\n", p->user, path->address, path->session_ms);
@@ -49,8 +50,8 @@ static const char *advice(enum cs_err err) {
     case CS_ERR_LOOKUP:
       return "the DHT is slow: try a longer --timeout";
     case CS_ERR_NO_ANSWER:
-      return "the record may be old, or a firewall stands between; a user who does not have you as a contact is silent "
-             "as well";
+      return "the record may be old, or a firewall stands between; a user who does not have you as a contact is "
+             "silent as well";
     case CS_ERR_HANDSHAKE:
       return "whoever answered does not have this user's key, or does not take yours";
     case CS_ERR_PROTOCOL:

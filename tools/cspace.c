@@ -23,8 +23,8 @@ const struct tool_command tool_commands[] = {
      "  --max N        commands at once (64); further callers wait\n"
      "  --once         end after one caller\n",
      cmd_listen},
-    {"node", "", "run a plain DHT node", "Prints `ready ADDRESS:PORT`. Keys: listen, bootstrap (none starts a network).\n",
-     cmd_node},
+    {"node", "", "run a plain DHT node",
+     "Prints `ready ADDRESS:PORT`. Keys: listen, bootstrap (none starts a network).\n", cmd_node},
     {"ping", "USER", "reach a user: path and round trip",
      "  --count N      N round trips, a second apart (1)\n"
      "  --why          what was found and how long it took\n"

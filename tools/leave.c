@@ -10,6 +10,7 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool closing; /* someone closes the node */
+static bool leaving; /* because of a signal */
 static bool pipe_was_ignored;
 static sigset_t signals;
 
@@ -24,12 +25,13 @@ static void die_of(int sig) {
   _exit(1);
 }
 
-static bool begin_closing(void) {
+static bool begin_closing(bool by_signal) {
   bool mine;
 
   pthread_mutex_lock(&lock);
   mine = !closing;
   closing = true;
+  leaving |= by_signal;
   pthread_mutex_unlock(&lock);
   return mine;
 }
@@ -44,7 +46,7 @@ static void *wait_signal(void *node) {
   int sig, second;
 
   sigwait(&signals, &sig);
-  if (!begin_closing()) die_of(sig);
+  if (!begin_closing(true)) die_of(sig);
   if (pthread_create(&closer, NULL, close_node, node) != 0) die_of(sig);
   /* A second signal, or the closer's end, whichever comes first. */
   while (pthread_tryjoin_np(closer, NULL) != 0) {
@@ -57,13 +59,19 @@ static void *wait_signal(void *node) {
   return NULL;
 }
 
+void leave_signals(sigset_t *set) {
+  static const int all[] = {SIGINT, SIGTERM, SIGHUP};
+  struct sigaction now;
+
+  sigemptyset(set);
+  for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+    if (sigaction(all[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN) sigaddset(set, all[i]);
+}
+
 void leave_prepare(void) {
   struct sigaction old, ignore = {.sa_handler = SIG_IGN};
 
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGHUP);
+  leave_signals(&signals);
   pthread_sigmask(SIG_BLOCK, &signals, NULL);
   sigaction(SIGPIPE, &ignore, &old);
   pipe_was_ignored = old.sa_handler == SIG_IGN;
@@ -78,13 +86,22 @@ void leave_watch(cs_node *node) {
     pthread_sigmask(SIG_UNBLOCK, &signals, NULL); /* then they kill at once */
 }
 
+void leave_check(void) {
+  bool now;
+
+  pthread_mutex_lock(&lock);
+  now = leaving;
+  pthread_mutex_unlock(&lock);
+  while (now) pause(); /* the signal's thread ends the process */
+}
+
 void leave_close(cs_node *node) {
   if (node == NULL) return;
-  if (begin_closing()) {
+  if (begin_closing(false)) {
     cs_close(node);
     return;
   }
-  for (;;) pause(); /* the signal's thread ends the process */
+  leave_check();
 }
 
 void leave_broken_pipe(cs_node *node) {

@@ -8,11 +8,11 @@
 
 #define PIPE_WHY_MAX 200
 
-/* Copies in -> fd and fd -> out until both are over. The end of `in` becomes a shutdown of fd's sending side; the end of
- * fd's stream closes `out` (which becomes /dev/null) and sending goes on. When the other side reads no more and has
+/* Copies in -> fd and fd -> out until both are over. The end of `in` becomes a shutdown of fd's sending side; the end
+ * of fd's stream closes `out` (which becomes /dev/null), sending goes on. When the other side reads no more and has
  * ended its own direction, what `in` might still give is not waited for. fd stays the caller's.
- * 0: both directions ended cleanly. -1: why says what did not; bytes that had arrived were written first; fd was given no
- * end, so that leaving it open until cs_close resets the connection. errno is EPIPE when out's reader has gone. */
+ * 0: both directions ended cleanly. -1: why says what did not; what had arrived was written first; fd was given
+ * no end, so that leaving it open until cs_close resets the connection. errno is EPIPE when out's reader has gone. */
 int pipe_run(int in, int out, int fd, char why[PIPE_WHY_MAX]);
 
 #endif

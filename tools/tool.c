@@ -64,8 +64,8 @@ static void print_help(const struct tool_command *c) {
   puts("usage: cspace [--home DIR] [--set KEY=VALUE]... COMMAND [ARGUMENT]...\n"
        "Encrypted connections to people, by name.\n");
   for (; all->name != NULL; all++)
-    printf("  %-8s %-30s%s%s\n", all->name, all->args, strlen(all->args) > 29 ? "\n                                         " : "",
-           all->summary);
+    printf("  %-8s %-30s%s%*s%s\n", all->name, all->args, strlen(all->args) > 29 ? "\n" : "",
+           strlen(all->args) > 29 ? 41 : 0, "", all->summary);
   puts("\n  --home DIR        where identity and contacts are (else $CSPACE_HOME, ~/.config/cspace)\n"
        "  --set KEY=VALUE   a key of cspace.conf(5)\n"
        "  --help, --version; cspace COMMAND --help");
@@ -86,9 +86,12 @@ static int set_pair(struct tool *t, const char *pair) {
 
 /* One of TOOL_OPTIONS. 0: stop with t->status, 1: go on. */
 static int common_option(struct tool *t, int c, char **argv) {
+  char letter[] = "-?";
+
   switch (c) {
     case 1:
-      t->status = cs_config_set(t->config, "home", optarg) == 0 ? TOOL_DONE : tool_usage(t, "%s", cs_last_error_text());
+      t->status = TOOL_DONE;
+      if (cs_config_set(t->config, "home", optarg) != 0) t->status = tool_usage(t, "%s", cs_last_error_text());
       return t->status == TOOL_DONE;
     case 2:
       t->status = set_pair(t, optarg);
@@ -103,7 +106,8 @@ static int common_option(struct tool *t, int c, char **argv) {
       t->status = tool_usage(t, "option %s wants a value", argv[optind - 1]);
       return 0;
     default:
-      t->status = tool_usage(t, "unknown option %s", optopt > 4 ? (char[]){'-', (char)optopt, '\0'} : argv[optind - 1]);
+      letter[1] = (char)optopt;
+      t->status = tool_usage(t, "unknown option %s", optopt > 4 ? letter : argv[optind - 1]);
       return 0;
   }
   t->status = TOOL_DONE;
