@@ -221,7 +221,8 @@ void stream_sent(struct stream *st, ssize_t bytes, bool end, bool blocked) {
 
 void stream_acked(struct stream *st, uint64_t bytes) {
   chunks_consume(&st->tx, &st->tx_at, (size_t)bytes);
-  if (st->tx_end_sent && st->tx.len == 0 && (bytes == 0 || !st->tx_end_alone)) st->tx_end_acked = true;
+  if (bytes == 0) st->tx_end_alone = false; /* the end itself, perhaps before the last bytes */
+  if (st->tx_end_sent && st->tx.len == 0 && !st->tx_end_alone) st->tx_end_acked = true;
   if (st->tx_full && st->tx.len < session_tx_limit(st->session) / 2 + 1) {
     fill(st);
     if (st->tx_end && st->watch.fd >= 0 && !st->rx_end_done && hung_up(st->watch.fd)) app_gone(st);

@@ -291,7 +291,8 @@ int main(int argc, char **argv) {
       {"EMFILE loses no connection", emfile_loses_no_connection},
       {"a full backlog makes callers wait", a_full_backlog_makes_callers_wait},
       {"a forked child accepts, and its exit is a close", a_forked_child_accepts},
-      {"a caller nobody accepted is reset when the service ends", an_unaccepted_caller_is_reset_when_the_service_ends},
+      {"a caller nobody accepted is reset when the service ends",
+       an_unaccepted_caller_is_reset_when_the_service_ends},
   };
 
   return kit_main(argc, argv, "cspace_listen", tests, sizeof tests / sizeof tests[0]);
