@@ -287,7 +287,13 @@ static void deliver_dirty(struct session *s) {
   }
 }
 
-static bool unused(const struct session *s) { return s->streams == NULL && s->pinger == NULL; }
+static bool unused(const struct session *s) {
+  if (s->pinger != NULL) return false;
+  if (s->peer_known) return s->streams == NULL;
+  for (const struct stream *st = s->streams; st != NULL; st = st->next)
+    if (st->state != STREAM_HEADER && st->state != STREAM_OVER) return false;
+  return true;
+}
 
 static uint64_t unused_limit(const struct session *s) {
   if (!s->client) return s->peer_known ? TIMER_NEVER : SESSION_STRANGER_US;

@@ -19,6 +19,8 @@
 #define SESSION_PARKED_MAX (64u << 20)   /* bytes of one session that its applications have not read */
 #define SESSION_UNUSED_US 120000000      /* a session without streams is closed by its client after this */
 #define SESSION_STRANGER_US 5000000      /* and a stranger's by the server after this */
+#define SESSION_STRANGER_STREAMS 256     /* that a stranger may have open; those only begun keep no session alive */
+#define SESSION_HEADERS_MAX 256          /* streams of one session whose header has not come whole */
 #define SESSION_HANDSHAKE_US 10000000    /* a server gives up on a handshake */
 #define SESSION_CLOSING_US 1000000       /* how long a closed session still answers with its close */
 
@@ -74,6 +76,7 @@ void session_credit(struct session *s, struct stream *st, size_t bytes);
 void session_stop_stream(struct session *s, struct stream *st, enum quic_code code);
 void session_reset_stream(struct session *s, struct stream *st, enum quic_code code);
 struct cs_node *session_node(const struct session *s);
+void session_header_over(struct stream *st); /* it came whole, or never will */
 void session_dispatch(struct stream *st, const struct stream_header *h); /* the header came */
 void session_refuse(struct stream *st, enum stream_answer answer);
 void session_answered(struct stream *st, uint8_t answer);

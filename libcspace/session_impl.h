@@ -41,6 +41,7 @@ struct session {
   struct alarm alarm;
   struct task flush;
   struct stream *streams;           /* list */
+  unsigned n_streams, n_headers;    /* of these, with a header to come */
   struct stream *send_head, *send_tail; /* ring of what has something to send */
   struct stream *pulled;            /* the head that quic_write works on */
   struct stream *dirty;

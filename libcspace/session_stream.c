@@ -97,6 +97,16 @@ static void on_connected(void *ctx) {
   if (s->remote != NULL) remote_session_up(s->remote);
 }
 
+static bool may_open(const struct session *s) {
+  return s->n_headers < SESSION_HEADERS_MAX && (s->peer_known || s->n_streams < SESSION_STRANGER_STREAMS);
+}
+
+void session_header_over(struct stream *st) {
+  if (!st->in_headers) return;
+  st->in_headers = false;
+  st->session->n_headers--;
+}
+
 static void on_opened(void *ctx, int64_t sid, bool bidi) {
   struct session *s = ctx;
   struct stream *st;
@@ -110,11 +120,13 @@ static void on_opened(void *ctx, int64_t sid, bool bidi) {
     quic_stream_set(s->quic, sid, CONTROL);
     return;
   }
-  st = stream_new(s, sid, STREAM_HEADER);
+  st = may_open(s) ? stream_new(s, sid, STREAM_HEADER) : NULL;
   if (st == NULL) {
     quic_stream_reset(s->quic, sid, QUIC_CODE_LIMIT);
     return;
   }
+  st->in_headers = true;
+  s->n_headers++;
   quic_stream_set(s->quic, sid, st);
 }
 
@@ -269,6 +281,7 @@ void session_link_stream(struct session *s, struct stream *st) {
   st->next = s->streams;
   if (st->next != NULL) st->next->prev = st;
   s->streams = st;
+  s->n_streams++;
 }
 
 static void leave_send(struct session *s, struct stream *st) {
@@ -300,6 +313,8 @@ static void leave_session(struct stream *st) {
     node_unlink_orphan(st->node, st);
     return;
   }
+  session_header_over(st);
+  s->n_streams--;
   leave_send(s, st);
   leave_dirty(s, st);
   if (!st->quic_closed && s->quic != NULL) quic_stream_set(s->quic, st->sid, NULL);

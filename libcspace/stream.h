@@ -51,6 +51,7 @@ struct stream {
   uint64_t ticket;              /* names a hand-over to cs_accept */
   enum stream_state state;
   bool in_send, is_dirty, answered;
+  bool in_headers;              /* counted by its session */
   bool tx_end, tx_end_sent;     /* the application's end of stream: wanted, given to QUIC */
   bool tx_end_alone, tx_end_acked; /* sent in a frame without bytes; acknowledged */
   bool tx_blocked, tx_dead;     /* flow control; the peer reads no more */
