@@ -38,7 +38,8 @@ static void request_free(struct request *r) {
 }
 
 static void on_wait_fd(struct watch *w, uint32_t events) {
-  if (events & (EPOLLHUP | EPOLLERR)) request_free(w->owner); /* the caller closed its end: cancelled */
+  /* The caller closed its end, or shut it: cancelled. */
+  if (events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP)) request_free(w->owner);
 }
 
 static void on_deadline(struct alarm *a, uint64_t now) {
@@ -73,17 +74,19 @@ struct request *request_new(struct cs_node *n, enum request_kind kind, const cha
   r->watch.owner = r;
   r->alarm.fire = on_deadline;
   r->alarm.owner = r;
-  if (watch_add(n->loop, &r->watch, EPOLLRDHUP) != 0) {
-    err = errno;
-    close(sv[0]);
-    close(sv[1]);
-    errno = err;
-    goto fail;
+  if (watch_add(n->loop, &r->watch, EPOLLRDHUP) != 0) goto fail_pair;
+  if (alarm_set(n->loop, &r->alarm, r->deadline) != 0) { /* it would wait for ever */
+    watch_del(&r->watch);
+    goto fail_pair;
   }
-  alarm_set(n->loop, &r->alarm, r->deadline);
   node_keep_request(n, r);
   *wait_fd = sv[1];
   return r;
+fail_pair:
+  err = errno;
+  close(sv[0]);
+  close(sv[1]);
+  errno = err;
 fail:
   err = errno;
   free(r);
