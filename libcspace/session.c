@@ -16,6 +16,9 @@
 #include "session_impl.h"
 #include "stream.h"
 
+#define BLOCKED_US 1000
+#define PING_LOOK_US 500000
+
 static void on_alarm(struct alarm *a, uint64_t now);
 static void on_flush(struct task *t, uint64_t now);
 static void set_alarm(struct session *s, uint64_t now);
@@ -201,7 +204,9 @@ static void read_one(struct session *s, const struct path_target *from, const ui
 void session_input(struct session *s, const struct path_target *from, const uint8_t *p, size_t len, size_t segment,
                    uint64_t now) {
   if (s->state >= SESSION_CLOSING) {
-    if (s->close_len > 0) send_close(s);
+    /* Ever more rarely (RFC 9000 section 10.2.1): the address it goes to may be a victim's. */
+    s->close_asked++;
+    if ((s->close_asked & (s->close_asked - 1)) == 0) send_close(s);
     return;
   }
   for (size_t at = 0; at < len && s->state < SESSION_CLOSING; at += segment)
@@ -304,6 +309,7 @@ void session_flush(struct session *s, uint64_t now) {
   if (s->state >= SESSION_CLOSING) return;
   deliver_dirty(s);
   path_events(s, now);
+  if (s->pinger != NULL) paths_ping(s->paths, now); /* once more when the last one was lost */
   write_quic(s, now);
   if (s->state >= SESSION_CLOSING) return;
   write_paths(s, now);
@@ -320,8 +326,9 @@ static void on_flush(struct task *t, uint64_t now) { session_flush(t->owner, now
 static void set_alarm(struct session *s, uint64_t now) {
   uint64_t at = quic_deadline(s->quic), other = paths_deadline(s->paths), limit = unused_limit(s);
 
-  (void)now;
+  if (at <= now && node_send_blocked(s->node)) at = now + BLOCKED_US; /* it cannot do what it is late with */
   if (other < at) at = other;
+  if (s->pinger != NULL && now + PING_LOOK_US < at) at = now + PING_LOOK_US;
   other = s->last_heard + s->node->idle_us;
   if (other < at) at = other;
   if (s->state == SESSION_HANDSHAKE && s->started + SESSION_HANDSHAKE_US < at) at = s->started + SESSION_HANDSHAKE_US;

@@ -56,6 +56,7 @@ struct session {
   struct request *pinger;
   uint8_t *close_pkt;               /* repeated while closing */
   size_t close_len;
+  uint32_t close_asked;             /* runs that came since */
   struct path_target close_to;
   bool tls_failed;
 };

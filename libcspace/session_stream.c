@@ -494,7 +494,9 @@ void session_dispatch(struct stream *st, const struct stream_header *h) {
   struct session *s = st->session;
   struct listener *l = node_listener(s->node, h->service);
 
-  /* One code and one moment for "no such service" and "not for you": both are decided here, before anything else. */
+  /* One code, one moment and the same work (a look at the contacts) for "no such service" and "not for you": both are
+   * decided here, before anything else. */
+  if (l == NULL) node_knows(s->node, quic_peer(s->quic));
   if (l == NULL || !listener_allows(l, quic_peer(s->quic))) {
     session_refuse(st, STREAM_REFUSED);
     return;
