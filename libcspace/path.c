@@ -221,10 +221,11 @@ size_t paths_send(struct paths *p, uint64_t now, size_t bytes, struct path_targe
   if (p->current < 0 || max == 0) return 0;
   x = &p->path[p->current];
   /* A peer could complete the handshake under a third party's address and acknowledge blindly. */
-  if (!x->proven && now - p->current_since > PATH_PROVE_US) {
+  if (!x->proven && (now - p->current_since > PATH_PROVE_US || x->unproven_tx + bytes > PATH_UNPROVEN_MAX)) {
     check_start(p, now, x);
     return 0;
   }
+  if (!x->proven) x->unproven_tx += bytes;
   p->sent_since += bytes;
   if (now >= p->search_next && p->sent_since >= SEARCH_BYTES_MIN && x->search_round == 0 && !p->suspicion.on) {
     x->ceiling = p->max_datagram;

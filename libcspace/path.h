@@ -32,6 +32,8 @@
 #define PATH_AMPLIFICATION 3    /* bytes out for a byte in while an address is not validated */
 #define PATH_MTU_MIN 1200       /* QUIC's floor: every path carries this or is no path */
 #define PATH_PROVE_US 3000000   /* a current path that echoed no probe for so long gets no more data */
+#define PATH_UNPROVEN_MAX 98304 /* nor after so many bytes: a first flight of ten datagrams of 8,900 fits, and its
+                                 * acknowledgement comes with the echo */
 
 enum path_kind { PATH_LAN, PATH_DIRECT, PATH_ICE, PATH_RELAY };
 

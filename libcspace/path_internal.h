@@ -26,6 +26,7 @@ struct path {
   uint8_t unanswered;   /* datagrams to an offered path that was not heard */
   struct path_target t;
   uint64_t rx, tx;      /* bytes while not validated */
+  uint64_t unproven_tx; /* data while it is the current path and not proven */
   uint64_t heard_at, data_at, echo_at;
   uint64_t srtt;        /* us, 0 unknown */
   size_t mtu, ceiling;  /* in use; above it nothing is tried */

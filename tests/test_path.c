@@ -42,6 +42,26 @@ static void races_candidates(void) {
   sim_free(s);
 }
 
+/* A peer that ends its handshake under a third party's address and acknowledges what it never got. */
+static void little_goes_to_a_path_without_an_echo(void) {
+  struct path_target victim = sim_target(PATH_DIRECT, 1, 1), to[PATHS_MAX];
+  uint8_t seed[32] = {7}, exported[PATH_EXPORTER_LEN] = {1};
+  struct paths *p = paths_new(false, seed, 0, 8900);
+  struct path_keys keys;
+  size_t sent = 0;
+
+  path_keys_split(&keys, false, exported);
+  paths_received(p, 0, &victim, 1200, true);
+  paths_keyed(p, 0, &keys);
+  for (uint64_t now = 0; now < 2 * S; now += 100) {
+    paths_received(p, now, &victim, 40, true);
+    if (paths_send(p, now, 1452, to, PATHS_MAX) == 1) sent += 1452;
+  }
+  CU_ASSERT_TRUE(sent <= PATH_UNPROVEN_MAX);
+  CU_ASSERT_TRUE(sent > PATH_UNPROVEN_MAX - 1452);
+  paths_free(p);
+}
+
 static void few_initials(void) {
   struct sim *s = sim_new(2, 8900);
   struct path_target t = sim_target(PATH_DIRECT, 1, 1), relay = sim_target(PATH_RELAY, 2, 2), to[PATHS_MAX];
@@ -383,6 +403,7 @@ int main(void) {
   static const struct check_test tests[] = {
     {"of four candidates the one that answers carries it", races_candidates},
     {"no more than three unanswered datagrams", few_initials},
+    {"little goes to a path without an echo", little_goes_to_a_path_without_an_echo},
     {"addresses nobody may send to are refused", refuses_addresses},
     {"three bytes for one, each address for itself", amplification},
     {"copies under other addresses get only small challenges", spoofed_rebinding},
