@@ -265,7 +265,7 @@ static int resolve_user(struct cs_node *n, const char *user, uint8_t key[ID_KEY_
 
 static bool in_child(void) {
   if (!loop_forked()) return false;
-  err_set(CS_ERR_FORKED, "a node cannot be used in a forked child; open one of its own there");
+  err_set(CS_ERR_FORKED, "a node cannot be used in a forked child; exec a program that opens its own");
   return true;
 }
 
