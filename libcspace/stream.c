@@ -350,8 +350,8 @@ void stream_deliver(struct stream *st) {
   }
 }
 
-/* All that the peer wrote is here, and its authenticated end; the application reads it whatever happens to the stream,
- * also when it is still to accept it. Only our own writing can be cut. */
+/* All that the peer wrote is here, and its authenticated end; the application reads it whatever happens to the
+ * stream, also when it is still to accept it. Only our own writing can be cut. */
 static bool whole(const struct stream *st) {
   return st->rx_end && !st->rx_reset && (st->state == STREAM_OPEN || (st->state == STREAM_QUEUED && st->answered));
 }

@@ -39,7 +39,7 @@ enum stream_state {
 
 struct stream {
   struct cs_node *node;
-  struct session *session;      /* NULL once the session or the QUIC stream is gone and the application has bytes to get */
+  struct session *session;      /* NULL once it or the QUIC stream is gone and the application has bytes to get */
   uint8_t peer[ID_KEY_LEN];
   struct stream *prev, *next;   /* the session's list, or the node's of orphans */
   struct stream *send_next;     /* the session's ring of streams with something to send */
