@@ -77,9 +77,77 @@ static void bytes_come_out_at_the_other_end(void) {
   teardown();
 }
 
+static void a_ping_tells_the_path(void) {
+  struct cs_path path;
+  unsigned port = 0;
+  int l;
+
+  setup();
+  l = listen_published(bob, "chat");
+  CU_ASSERT_EQUAL_FATAL(cs_ping(alice, "bob", NULL, &path), 0);
+  CU_ASSERT_STRING_EQUAL(path.kind, "direct");
+  CU_ASSERT_EQUAL(sscanf(path.address, "127.0.0.1:%u", &port), 1);
+  CU_ASSERT_TRUE(port > 0);
+  CU_ASSERT_TRUE(path.rtt_us > 0 && path.rtt_us < 1000000);
+  CU_ASSERT_TRUE(path.mtu >= 1200);
+  CU_ASSERT_EQUAL_FATAL(cs_ping(alice, "bob", NULL, &path), 0); /* now the session is up */
+  CU_ASSERT_EQUAL(path.session_ms, 0);
+  CU_ASSERT_EQUAL(path.find_ms, 0);
+  CU_ASSERT_EQUAL(cs_ping(alice, "bob", NULL, NULL), -1);
+  CU_ASSERT_EQUAL(errno, EINVAL);
+  close(l);
+  teardown();
+}
+
+static void a_stranger_is_known_by_id_alone(void) {
+  cs_options *o = cs_options_new();
+  struct cs_peer peer;
+  cs_node *carol;
+  int l, fd, got;
+
+  setup();
+  carol = world_open(w, carol_home, NULL, NULL);
+  cs_options_set(o, "access", "anyone");
+  l = cs_listen(bob, "open", o);
+  CU_ASSERT_EQUAL_FATAL(cs_published(bob, 10000), 0);
+  fd = cs_connect(carol, cs_id(bob), "open", NULL); /* named by id: no contact of hers */
+  CU_ASSERT_TRUE_FATAL(fd >= 0);
+  got = cs_accept(l, &peer, 0);
+  CU_ASSERT_STRING_EQUAL(peer.id, cs_id(carol));
+  CU_ASSERT_STRING_EQUAL(peer.name, "");
+  CU_ASSERT_EQUAL(cs_peer(fd, &peer), 0);
+  CU_ASSERT_STRING_EQUAL(peer.id, cs_id(bob));
+  CU_ASSERT_STRING_EQUAL(peer.name, "");
+  for (size_t i = 0; i < sizeof peer.reserved; i++) CU_ASSERT_EQUAL(peer.reserved[i], 0);
+  close(fd);
+  close(got);
+  close(l);
+  cs_options_free(o);
+  cs_close(carol);
+  teardown();
+}
+
+static void closing_keeps_errno_and_takes_null(void) {
+  errno = EDOM;
+  cs_close(NULL);
+  cs_config_free(NULL);
+  cs_options_free(NULL);
+  CU_ASSERT_EQUAL(errno, EDOM);
+  setup();
+  errno = EDOM;
+  cs_close(alice);
+  CU_ASSERT_EQUAL(errno, EDOM);
+  alice = NULL;
+  CU_ASSERT_STRING_EQUAL(cs_id(NULL), "");
+  teardown();
+}
+
 int main(void) {
   static const struct check_test tests[] = {
       {"every byte that one writes comes out of the other's fd", bytes_come_out_at_the_other_end},
+      {"a ping tells the path", a_ping_tells_the_path},
+      {"a stranger is known by id alone", a_stranger_is_known_by_id_alone},
+      {"cs_close keeps errno and takes NULL", closing_keeps_errno_and_takes_null},
   };
 
   return check_main("cspace", tests, sizeof tests / sizeof tests[0]);

@@ -106,38 +106,37 @@ static uint64_t us(void) {
   return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-static int by_size(const void *a, const void *b) {
-  uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-  return x < y ? -1 : x > y;
-}
-
-/* The median duration of a refusal, us, and its sentence. */
+/* The shortest of some refusals, us, and their sentence. */
 static uint64_t refusal(const char *service, char text[400]) {
-  uint64_t took[REFUSALS];
+  uint64_t best = UINT64_MAX;
 
   for (int i = 0; i < REFUSALS; i++) {
-    uint64_t t = us();
+    uint64_t t = us(), took;
 
     expect(brief(alice, "bob", service), ECONNREFUSED, CS_ERR_REFUSED, "bob");
-    took[i] = us() - t;
+    took = us() - t;
+    if (took < best) best = took;
   }
   snprintf(text, 400, "%s", cs_last_error_text());
-  qsort(took, REFUSALS, sizeof took[0], by_size);
-  return took[REFUSALS / 2];
+  return best;
 }
 
 /* No such service, and not for us: one code, one sentence, one duration. */
 static void refusals_tell_no_difference(void) {
   char absent[400], forbidden[400];
-  uint64_t a, b;
+  uint64_t a = UINT64_MAX, b = UINT64_MAX;
   int l;
 
   kit_start(NULL, NULL);
   l = kit_listen(bob, "svc-a", "access", cs_id(bob)); /* for others than alice */
   refusal("svc-a", forbidden);                       /* the first brings the session up */
-  a = refusal("svc-a", forbidden);
-  b = refusal("svc-b", absent);
+  for (int i = 0; i < 3; i++) {
+    uint64_t t = refusal("svc-a", forbidden);
+
+    if (t < a) a = t;
+    t = refusal("svc-b", absent);
+    if (t < b) b = t;
+  }
   CU_ASSERT_PTR_NOT_NULL_FATAL(strstr(absent, "svc-b"));
   memcpy(strstr(absent, "svc-b"), "svc-a", 5);
   CU_ASSERT_STRING_EQUAL(absent, forbidden);

@@ -19,6 +19,8 @@
 
 #define AT_ONCE 200
 #define THREADS 16
+#define OPENERS 8
+#define OPENS 3
 #define GROWTH_MAX (256 << 10) /* bytes that 1,000 connections may leave behind: 256 each */
 
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
@@ -201,6 +203,46 @@ static void sixteen_threads_connect_and_close(void) {
   kit_stop();
 }
 
+/* A node of its own each time: opens, calls bob, closes. */
+static void *opener(void *arg) {
+  for (int i = 0; i < OPENS; i++) {
+    cs_node *n = world_open(kit_world, arg, NULL, NULL);
+    char byte;
+    int fd = n != NULL ? cs_connect(n, "bob", "chat", NULL) : -1;
+
+    if (fd >= 0 && write(fd, "q", 1) == 1 && world_read(fd, &byte, 1, KIT_WAIT_MS) == 1) good++;
+    if (fd >= 0) close(fd);
+    cs_close(n);
+  }
+  return NULL;
+}
+
+static void eight_threads_open_and_close_nodes(void) {
+  pthread_t openers[OPENERS], answerers[4];
+  const char *homes[OPENERS];
+  char name[16];
+  int open_fds;
+
+  good = 0;
+  kit_start(NULL, NULL);
+  chat = kit_listen(bob, "chat", NULL, NULL);
+  for (int i = 0; i < OPENERS; i++) {
+    snprintf(name, sizeof name, "user%d", i);
+    homes[i] = world_home(kit_world, name, 1);
+  }
+  for (int i = 0; i < 4; i++) CU_ASSERT_EQUAL_FATAL(pthread_create(&answerers[i], NULL, answerer, NULL), 0);
+  open_fds = kit_count_fds();
+  for (int i = 0; i < OPENERS; i++)
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&openers[i], NULL, opener, (void *)homes[i]), 0);
+  for (int i = 0; i < OPENERS; i++) pthread_join(openers[i], NULL);
+  CU_ASSERT_EQUAL(good, OPENERS * OPENS);
+  CU_ASSERT_EQUAL(kit_count_fds(), open_fds);
+  cs_close(bob);
+  bob = NULL;
+  for (int i = 0; i < 4; i++) pthread_join(answerers[i], NULL);
+  kit_stop();
+}
+
 static void *closer(void *arg) {
   poll(NULL, 0, 20);
   cs_close(arg);
@@ -232,6 +274,7 @@ int main(int argc, char **argv) {
       {"two hundred at once share a session and leak nothing", two_hundred_at_once_share_a_session},
       {"two hundred cold calls make one session", two_hundred_cold_calls_make_one_session},
       {"sixteen threads connect and close at once", sixteen_threads_connect_and_close},
+      {"eight threads open and close nodes of their own", eight_threads_open_and_close_nodes},
       {"cs_close wakes all callers", cs_close_wakes_all_callers_and_waits_for_them},
   };
 
