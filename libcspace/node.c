@@ -42,6 +42,7 @@ void node_link_session(struct cs_node *n, struct session *s) {
 }
 
 void node_unlink_session(struct cs_node *n, struct session *s) {
+  node_unlink_half_open(n, s);
   if (s->prev != NULL)
     s->prev->next = s->next;
   else
@@ -49,6 +50,30 @@ void node_unlink_session(struct cs_node *n, struct session *s) {
   if (s->next != NULL) s->next->prev = s->prev;
   if (!s->was_up) n->handshakes--;
   pthread_cond_broadcast(&n->changed);
+}
+
+void node_link_half_open(struct cs_node *n, struct session *s) {
+  s->half_open = true;
+  s->half_next = NULL;
+  s->half_prev = n->half_open_tail;
+  if (s->half_prev != NULL)
+    s->half_prev->half_next = s;
+  else
+    n->half_open = s;
+  n->half_open_tail = s;
+}
+
+void node_unlink_half_open(struct cs_node *n, struct session *s) {
+  if (!s->half_open) return;
+  s->half_open = false;
+  if (s->half_prev != NULL)
+    s->half_prev->half_next = s->half_next;
+  else
+    n->half_open = s->half_next;
+  if (s->half_next != NULL)
+    s->half_next->half_prev = s->half_prev;
+  else
+    n->half_open_tail = s->half_prev;
 }
 
 struct session *node_next_session(struct session *s) { return s->next; }

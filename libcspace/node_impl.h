@@ -28,6 +28,7 @@
 #include "udp.h"
 
 #define NODE_HANDSHAKES_MAX 256   /* of strangers' and contacts' sessions coming up at once */
+#define NODE_HALF_OPEN_US 500000  /* above that, one that called us and is older than this makes way for the next */
 #define NODE_STRANGERS_MAX 256    /* sessions of those we do not know */
 #define NODE_PREFIXES_MAX 32
 #define NODE_RETRY_US 100000      /* a listener that was out of descriptors */
@@ -83,6 +84,7 @@ struct cs_node {
   struct request *requests;
   struct alarm retry_alarm;
   unsigned handshakes, strangers;
+  struct session *half_open, *half_open_tail; /* called us, handshake not complete: oldest first */
   struct node_reset *resets;      /* fds on their way to ECONNRESET */
   atomic_uint callers;            /* threads inside a call */
   pthread_cond_t changed;         /* for cs_close: sessions and callers went */
@@ -113,6 +115,8 @@ void node_publish(struct cs_node *n); /* what is offered changed */
 /* node.c */
 void node_link_session(struct cs_node *n, struct session *s);
 void node_unlink_session(struct cs_node *n, struct session *s);
+void node_link_half_open(struct cs_node *n, struct session *s);
+void node_unlink_half_open(struct cs_node *n, struct session *s); /* legal when it is not in the list */
 struct session *node_next_session(struct session *s);
 void node_session_over(struct cs_node *n);
 void node_link_orphan(struct cs_node *n, struct stream *st);

@@ -17,7 +17,7 @@
 #include "log.h"
 #include "node_impl.h"
 #include "path_msg.h"
-#include "session.h"
+#include "session_impl.h"
 
 #define RECV_RUNS 16
 #define RECV_ROUNDS 4 /* then other fds have their turn */
@@ -85,6 +85,14 @@ static bool is_path_datagram(const struct session *s, const uint8_t *p, size_t l
   return path_msg_is(p, len) && session_has_path_id(s, path_msg_id(p));
 }
 
+/* Who knows our id could keep everybody out with first datagrams from forged addresses, of which nothing more comes. */
+static bool make_room(struct cs_node *n, uint64_t now) {
+  if (n->handshakes < NODE_HANDSHAKES_MAX) return true;
+  if (n->half_open == NULL || now < n->half_open->started + NODE_HALF_OPEN_US) return false;
+  session_destroy(n->half_open);
+  return true;
+}
+
 /* A datagram for nobody we know: a caller's first one, a DHT message, or nothing. Silence unless it proves more. */
 static void stranger(struct cs_node *n, const struct addr *from, const uint8_t *p, size_t len, uint64_t now) {
   struct path_target t = {.kind = PATH_DIRECT, .addr = *from};
@@ -95,8 +103,8 @@ static void stranger(struct cs_node *n, const struct addr *from, const uint8_t *
     node_dht_input(n, from, p, len);
     return;
   }
-  if (!(p[0] & 0x80) || n->closing || n->handshakes >= NODE_HANDSHAKES_MAX) return;
-  if (!gate_check(n->gate_salt, p, len, &dcid, &dcid_len)) return;
+  if (!(p[0] & 0x80) || n->closing) return;
+  if (!gate_check(n->gate_salt, p, len, &dcid, &dcid_len) || !make_room(n, now)) return;
   session_accept(n, &t, p, len, now);
 }
 

@@ -108,6 +108,7 @@ struct session *session_accept(struct cs_node *n, const struct path_target *from
   struct quic_config cfg;
 
   if (s == NULL) return NULL;
+  node_link_half_open(n, s);
   cfg = quic_settings(s);
   s->quic = quic_accept(&cfg, identity_key(n->identity), p, len, now);
   if (s->quic == NULL) {
@@ -196,6 +197,7 @@ static void read_one(struct session *s, const struct path_target *from, const ui
         paths_keyed(s->paths, now, &keys);
       }
     }
+    if (s->keyed) quic_drop_tls(s->quic);
     sodium_memzero(&keys, sizeof keys);
     sodium_memzero(exported, sizeof exported);
   }

@@ -26,6 +26,8 @@ struct session {
   struct remote *remote;            /* NULL for a server before its handshake */
   struct session *prev, *next;      /* the node's list */
   struct session *remote_next;      /* the remote's list */
+  struct session *half_prev, *half_next;
+  bool half_open;                   /* in the node's list of these */
   struct quic *quic;
   struct paths *paths;
   enum session_state state;

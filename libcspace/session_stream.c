@@ -84,6 +84,7 @@ static void on_connected(void *ctx) {
   s->state = SESSION_UP;
   s->was_up = true;
   s->node->handshakes--;
+  node_unlink_half_open(s->node, s);
   session_open_control(s);
   if (s->remote == NULL) {
     s->remote = node_remote(s->node, quic_peer(s->quic));

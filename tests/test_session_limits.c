@@ -1,12 +1,16 @@
 /*
- * test_session_limits.c - a stranger who begins streams and never says for
- * what: few are kept, and they keep no session alive.
+ * test_session_limits.c - what those who know an id can and cannot do to its
+ * owner: streams that say nothing, first datagrams of which nothing comes.
  */
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "check.h"
 #include "node_impl.h"
+#include "quic_pair.h"
 #include "session_impl.h"
 #include "stream.h"
 #include "world.h"
@@ -85,10 +89,68 @@ static void streams_that_a_stranger_begins_are_few_and_keep_nothing_alive(void) 
   world_free(w);
 }
 
+static unsigned handshakes(struct cs_node *n) {
+  unsigned now;
+
+  loop_lock(n->loop);
+  now = n->handshakes;
+  loop_unlock(n->loop);
+  return now;
+}
+
+static bool crowded(struct cs_node *n) { return handshakes(n) >= NODE_HANDSHAKES_MAX; }
+
+/* `count` first datagrams that pass the gate, and nothing after them. */
+static void knock(struct cs_node *n, int sock, unsigned count) {
+  struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  uint8_t key[ID_KEY_LEN], buf[1500];
+  size_t segment;
+
+  CU_ASSERT_EQUAL_FATAL(id_parse(key, cs_id(n)), ID_OK);
+  to.sin_port = htons(udp_local(n->udp).port);
+  for (unsigned i = 0; i < count; i++) {
+    struct quic_pair *p = quic_pair_new(key);
+    ssize_t len = quic_write(p->client.q, p->now, buf, sizeof buf, 1200, &segment);
+
+    CU_ASSERT_EQUAL_FATAL(len, 1200);
+    CU_ASSERT_EQUAL(sendto(sock, buf, (size_t)len, 0, (struct sockaddr *)&to, sizeof to), len);
+    quic_pair_free(p);
+  }
+}
+
+static void half_open_handshakes_keep_nobody_out(void) {
+  struct world *w = world_new(3);
+  const char *bob_home = world_home(w, "bob", 1), *alice_home = world_home(w, "alice", 1);
+  cs_node *bob = world_open(w, bob_home, NULL, NULL), *alice = world_open(w, alice_home, NULL, NULL);
+  int l = cs_listen(bob, "chat", NULL), sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), fd;
+  cs_options *brief = cs_options_new();
+
+  CU_ASSERT_EQUAL_FATAL(cs_options_set(brief, "timeout-ms", "5000"), 0);
+  CU_ASSERT_EQUAL_FATAL(cs_published(bob, 10000), 0);
+  for (int i = 0; i < 20 && !crowded(bob); i++) { /* the socket may drop some */
+    knock(bob, sock, NODE_HANDSHAKES_MAX / 8);
+    usleep(10000);
+  }
+  CU_ASSERT_EQUAL(handshakes(bob), NODE_HANDSHAKES_MAX);
+  usleep(NODE_HALF_OPEN_US);
+  knock(bob, sock, 1);
+  fd = cs_connect(alice, "bob", "chat", brief);
+  CU_ASSERT(fd >= 0);
+  CU_ASSERT(handshakes(bob) <= NODE_HANDSHAKES_MAX);
+  close(fd);
+  close(sock);
+  close(l);
+  cs_options_free(brief);
+  cs_close(alice);
+  cs_close(bob);
+  world_free(w);
+}
+
 int main(void) {
   static const struct check_test tests[] = {
       {"streams that a stranger only begins are few and keep nothing alive",
        streams_that_a_stranger_begins_are_few_and_keep_nothing_alive},
+      {"half-open handshakes keep nobody out", half_open_handshakes_keep_nobody_out},
   };
 
   return check_main("session_limits", tests, sizeof tests / sizeof tests[0]);
