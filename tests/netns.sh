@@ -13,7 +13,9 @@ if [ "$(id -u)" != 0 ] || ! command -v ip >/dev/null || ! ip netns add "cs-probe
   skip "network namespaces: needs root and ip(8)"
   finish
 fi
+ip netns exec "cs-probe-$$" true 2>/dev/null || usable=no # a plain chroot cannot
 ip netns del "cs-probe-$$"
+[ "${usable:-yes}" = yes ] || { skip "network namespaces: ip netns exec does not work here"; finish; }
 H=cs-hub-$$ A=cs-alice-$$ B=cs-bob-$$
 pids=
 stop_all() {
