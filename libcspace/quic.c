@@ -137,6 +137,15 @@ static int handshake_completed_cb(ngtcp2_conn *conn, void *user) {
   return 0;
 }
 
+/* After quic_drop_tls: session tickets and the like, which nobody asked for. */
+static int recv_crypto_cb(ngtcp2_conn *conn, ngtcp2_crypto_level level, uint64_t offset, const uint8_t *data, size_t len,
+                          void *user) {
+  struct quic *q = user;
+
+  if (q->tls == NULL) return 0;
+  return ngtcp2_crypto_recv_crypto_data_cb(conn, level, offset, data, len, user);
+}
+
 static int stream_open_cb(ngtcp2_conn *conn, int64_t sid, void *user) {
   struct quic *q = user;
 
@@ -238,7 +247,7 @@ static int remove_cid_cb(ngtcp2_conn *conn, const ngtcp2_cid *cid, void *user) {
 static const ngtcp2_callbacks callbacks = {
     .client_initial = client_initial_cb,
     .recv_client_initial = recv_client_initial_cb,
-    .recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb,
+    .recv_crypto_data = recv_crypto_cb,
     .handshake_completed = handshake_completed_cb,
     .encrypt = ngtcp2_crypto_encrypt_cb,
     .decrypt = decrypt_cb,
@@ -573,7 +582,15 @@ bool quic_is_client(const struct quic *q) { return !q->server; }
 const uint8_t *quic_peer(const struct quic *q) { return q->peer; }
 
 int quic_export(struct quic *q, const char *label, uint8_t *out, size_t len) {
+  if (q->tls == NULL) return -1;
   return gnutls_prf_rfc5705(q->tls, strlen(label), label, 0, "", len, (char *)out) == 0 ? 0 : -1;
+}
+
+void quic_drop_tls(struct quic *q) {
+  if (q->tls == NULL || !quic_connected(q)) return;
+  ngtcp2_conn_set_tls_native_handle(q->conn, NULL);
+  gnutls_deinit(q->tls);
+  q->tls = NULL;
 }
 
 /* ---- streams ---- */

@@ -96,6 +96,9 @@ bool quic_is_client(const struct quic *q);
 const uint8_t *quic_peer(const struct quic *q);   /* verified key; valid once connected */
 /* Keying material bound to this handshake (RFC 8446 section 7.5). 0 or -1. */
 int quic_export(struct quic *q, const char *label, uint8_t *out, size_t len);
+/* Once connected, and exported what was to be: frees TLS's own state, 12 KiB and the handshake's secrets. The packet
+ * keys stay. quic_export fails from here. Not from a callback. */
+void quic_drop_tls(struct quic *q);
 
 /* Opens a stream. 0, or -1 + EAGAIN: the peer's limit; streams_left tells when. */
 int quic_stream_open(struct quic *q, bool bidi, void *stream, int64_t *sid);

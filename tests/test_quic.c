@@ -34,6 +34,8 @@ static void both_sides_know_each_other(void) {
   CU_ASSERT_EQUAL(quic_export(p->client.q, "EXPORTER-test", a, sizeof a), 0);
   CU_ASSERT_EQUAL(quic_export(p->server.q, "EXPORTER-test", b, sizeof b), 0);
   CU_ASSERT_EQUAL(memcmp(a, b, sizeof a), 0);
+  quic_drop_tls(p->client.q);
+  CU_ASSERT_EQUAL(quic_export(p->client.q, "EXPORTER-test", a, sizeof a), -1);
   quic_pair_free(p);
 }
 
@@ -46,6 +48,8 @@ static void transfer(size_t len, size_t mtu, unsigned drop_every) {
   p->mtu = mtu;
   p->delay_us = 100;
   p->drop_every = drop_every;
+  quic_drop_tls(p->client.q); /* as sessions do */
+  quic_drop_tls(p->server.q);
   CU_ASSERT_EQUAL_FATAL(quic_stream_open(p->client.q, true, &p->client, &p->client.sid), 0);
   p->client.out = data;
   p->client.out_len = len;
