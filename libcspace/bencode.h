@@ -4,7 +4,7 @@
  *
  * A struct ben is always one well-formed value, verbatim, so that what was
  * signed is what is stored and sent on (BEP 44). Dictionaries out of order are
- * taken (some nodes send them), the first of two equal keys counts. Any thread.
+ * taken (some nodes send them); of two equal keys ben_get takes the first. Any thread.
  */
 #ifndef CSPACE_BENCODE_H
 #define CSPACE_BENCODE_H

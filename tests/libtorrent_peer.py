@@ -1,12 +1,14 @@
 """The DHT core against libtorrent's: see interop_libtorrent.sh."""
 import hashlib
+import os
 import subprocess
 import sys
+import tempfile
 import time
 
 import libtorrent as lt
 
-TOOL = sys.argv[1]
+TOOL, CSPACE = sys.argv[1:3]
 STEP = 40          # seconds a single step may take
 NODES = 10
 SALT = "a-salt"
@@ -164,12 +166,46 @@ def network(n):
     return sessions
 
 
+def two_users(boot):
+    """bob listens, alice finds him by name; the network is libtorrent's."""
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="cspace-interop.") as home:
+        def cspace(user, *args):
+            return [CSPACE, "--home", os.path.join(home, user), "--set", "listen=127.0.0.1:0", "--set",
+                    "bootstrap=" + boot, *args]
+
+        def run(user, *args, **more):
+            p = subprocess.run(cspace(user, *args), capture_output=True, text=True, timeout=STEP, **more)
+            if p.returncode != 0:
+                sys.exit("interop_libtorrent: cspace %s: %s" % (" ".join(args), p.stderr))
+            return p.stdout
+
+        ids = {}
+        for user in "alice", "bob":
+            run(user, "init")
+            ids[user] = run(user, "id").strip()
+        run("alice", "contact", "add", "bob", ids["bob"])
+        run("bob", "contact", "add", "alice", ids["alice"])
+        bob = subprocess.Popen(cspace("bob", "listen", "echo", "--", "cat"), stderr=subprocess.PIPE, text=True)
+        try:
+            line = bob.stderr.readline()
+            if not line.startswith("ready "):
+                sys.exit("interop_libtorrent: bob cannot publish: " + line)
+            expect("what bob sends back", run("alice", "connect", "bob", "echo", input="through them\n"),
+                   "through them\n")
+        finally:
+            bob.terminate()
+            bob.communicate(timeout=20)
+    print("interop_libtorrent: two users by libtorrent's nodes only: ok, %.1f s" % (time.monotonic() - start), flush=True)
+
+
 def main():
     # libtorrent puts whoever stores with it into its table, read-only or not, and then waits for those that have gone:
     # so commands of short-lived clients come last in a network, and stay out of the others.
     sessions = network(NODES)
     boot = "127.0.0.1:%d" % sessions[0].listen_port()
     both_ways("libtorrent's nodes only", sessions[-1], Client(boot), 1)
+    two_users(boot)
     sessions = network(NODES)
     boot = "127.0.0.1:%d" % sessions[0].listen_port()
     ours = Nodes(NODES, boot)
