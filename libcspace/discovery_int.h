@@ -49,6 +49,7 @@ struct slot {
   int64_t highest;             /* seq met or written, -1 for none */
   uint64_t next_at;            /* when idle: us */
   unsigned failures, conflicts;
+  unsigned contested;          /* rounds in a row that ended in conflict */
   unsigned writing, stored_version; /* versions of our entry */
 };
 

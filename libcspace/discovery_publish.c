@@ -12,6 +12,7 @@
 #define S UINT64_C(1000000)
 #define MS UINT64_C(1000)
 #define CONFLICT_PAUSE (5 * S)
+#define CONFLICT_ROUNDS 9 /* the last pause is 21 minutes */
 #define DAYS_CHECK (600 * S) /* how often at least the days are looked at: wall clocks jump */
 
 static uint64_t jitter(struct discovery *d, uint64_t span) {
@@ -228,9 +229,13 @@ static void stop_if_removed(struct discovery *d) {
 }
 
 static void written(struct discovery *d, uint64_t now, struct slot *s, const struct dht_event *ev) {
-  bool overtaken = ev->conflicts > 0 || ev->seq > s->highest;
-  if (ev->seq > s->highest)
+  bool newer = ev->seq > s->highest, overtaken = ev->conflicts > 0 || newer;
+  if (newer)
     s->highest = ev->seq;
+  if (!newer && ev->stored > ev->conflicts && s->stored_version != s->writing) {
+    s->stored_version = s->writing; /* nobody has shown anything newer: readers find it, whatever single nodes say */
+    report(d, s, ev->stored, ev->answered);
+  }
   if (overtaken && s->conflicts < DISCOVERY_CONFLICTS_MAX) {
     /* Someone else of this identity writes: read theirs, and write both. */
     s->conflicts++;
@@ -244,8 +249,13 @@ static void written(struct discovery *d, uint64_t now, struct slot *s, const str
   s->failures = 0;
   s->conflicts = 0;
   s->stored_version = s->writing;
-  /* Still in conflict after all attempts: some nodes have another's, so this round is soon repeated. */
-  uint64_t period = overtaken ? CONFLICT_PAUSE : DISCOVERY_REPUBLISH_S * S;
+  /* Still in conflict after all attempts: some nodes have another's, so this round is soon repeated. Ever more rarely,
+   * since a single node that always says so must not keep us busy. */
+  uint64_t period = DISCOVERY_REPUBLISH_S * S;
+  if (overtaken && s->contested < CONFLICT_ROUNDS)
+    period = CONFLICT_PAUSE << s->contested++;
+  else if (!overtaken)
+    s->contested = 0;
   rest(s, s->writing == d->version ? now + period * 9 / 10 + jitter(d, period / 5) : now);
   report(d, s, ev->stored, ev->answered);
   stop_if_removed(d);
