@@ -15,7 +15,7 @@
 #include "kit.h"
 
 #define REFUSALS 11
-#define LATE_MS 300 /* a timeout may be this late on a loaded machine, and never early */
+#define LATE_MS 500 /* a timeout may be this late on a loaded machine, and never early */
 
 /* The failed call's errno, code and a part of its sentence. */
 static void expect(int rc, int err, enum cs_err code, const char *part) {
