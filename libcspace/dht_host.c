@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-#define RECV_RUNS 16
 #define RECV_ROUNDS 16 /* then the other things of the turn have theirs */
 
 static void drop_events(struct dht *d) {
@@ -71,17 +70,17 @@ int dht_host_open(struct dht_host *h, struct loop *l, struct udp *u, bool read_o
 
 static void on_datagrams(struct watch *w, uint32_t events) {
   struct dht_host *h = w->owner;
-  struct udp_in in[RECV_RUNS];
+  struct udp_in in[UDP_RUNS_MAX];
 
   (void)events;
   for (int round = 0; round < RECV_ROUNDS; round++) {
-    int cnt = udp_recv(h->udp, in, RECV_RUNS);
+    int cnt = udp_recv(h->udp, in, UDP_RUNS_MAX);
 
     for (int i = 0; i < cnt; i++)
       for (size_t at = 0; at < in[i].len; at += in[i].segment)
         dht_host_input(h, &in[i].from, in[i].data + at,
                        in[i].len - at < in[i].segment ? in[i].len - at : in[i].segment);
-    if (cnt < RECV_RUNS) break;
+    if (cnt < UDP_RUNS_MAX) break;
   }
 }
 

@@ -19,7 +19,6 @@
 #include "path_msg.h"
 #include "session_impl.h"
 
-#define RECV_RUNS 16
 #define RECV_ROUNDS 4 /* then other fds have their turn */
 
 /* ---- out ---- */
@@ -144,17 +143,17 @@ static void input_run(struct cs_node *n, const struct udp_in *in, uint64_t now) 
 
 static void on_udp(struct watch *w, uint32_t events) {
   struct cs_node *n = w->owner;
-  struct udp_in in[RECV_RUNS];
+  struct udp_in in[UDP_RUNS_MAX];
   uint64_t now = loop_now(n->loop);
 
   if ((events & EPOLLOUT) && n->stalled_len > 0) send_stalled(n);
   if (!(events & (EPOLLIN | EPOLLERR))) return;
   for (int round = 0; round < RECV_ROUNDS; round++) {
-    int cnt = udp_recv(n->udp, in, RECV_RUNS);
+    int cnt = udp_recv(n->udp, in, UDP_RUNS_MAX);
 
     for (int i = 0; i < cnt; i++)
       if (in[i].len > 0) input_run(n, &in[i], now);
-    if (cnt < RECV_RUNS) break;
+    if (cnt < UDP_RUNS_MAX) break;
   }
 }
 

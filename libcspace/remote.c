@@ -22,6 +22,7 @@ struct remote *remote_new(struct cs_node *n, const uint8_t key[ID_KEY_LEN]) {
   r->node = n;
   memcpy(r->key, key, ID_KEY_LEN);
   r->find_pause = REMOTE_FIND_MIN_US;
+  r->round_pause = REMOTE_TRY_US;
   r->task.run = on_task;
   r->task.owner = r;
   r->alarm.fire = on_alarm;
@@ -80,6 +81,13 @@ void remote_remove(struct remote *r, struct request *q) {
   remote_kick(r); /* it may be unused now */
 }
 
+/* Every endpoint's turn is open again. */
+static void new_round(struct remote *r, uint64_t now) {
+  r->tried = 0;
+  r->next_round = now;
+  r->round_pause = REMOTE_TRY_US;
+}
+
 /* ---- sessions ---- */
 
 void remote_link_session(struct remote *r, struct session *s) {
@@ -102,6 +110,7 @@ void remote_session_up(struct remote *r) {
     if (q->up_at == 0) q->up_at = now;
   r->try_until = 0;
   r->find_pause = REMOTE_FIND_MIN_US;
+  new_round(r, now);
   remote_kick(r);
 }
 
@@ -163,13 +172,18 @@ static bool refused_by_all(const struct remote *r, const struct request *q) {
   return true;
 }
 
-/* Serves who can be served and fails who was refused by all. How many are left that no session serves. */
-static unsigned serve(struct remote *r) {
+/* Serves who can be served and fails who was refused by all. How many are left that no session serves; *at: when the
+ * first of those who pause wants its turn. */
+static unsigned serve(struct remote *r, uint64_t now, uint64_t *at) {
   unsigned left = 0;
   struct request *q, *next;
 
   for (q = r->wait_head; q != NULL; q = next) {
     next = q->wait_next;
+    if (now < q->not_before) {
+      if (q->not_before < *at) *at = q->not_before;
+      continue;
+    }
     if (serve_one(r, q)) continue;
     if (refused_by_all(r, q)) request_fail_refused(q);
     else left++;
@@ -261,19 +275,22 @@ static void advance(struct remote *r, uint64_t now) {
   unsigned left;
 
   end_try(r, now);
-  left = serve(r);
+  left = serve(r, now, &at);
   if (r->wait_head == NULL) {
     if (r->sessions == NULL) node_drop_remote(r->node, r); /* frees r */
     else alarm_cancel(&r->alarm);
     return;
   }
-  if (left == 0) return; /* their sessions serve them when they can */
+  if (left == 0) { /* their sessions serve them when they can */
+    alarm_set(r->node->loop, &r->alarm, at);
+    return;
+  }
   if (now >= r->try_until || find_session(r, session_pending) == NULL) {
     r->try_until = 0;
     if (!try_next(r, now)) look_up(r, now);
   }
-  if (r->try_until != 0) at = r->try_until;
-  else if (r->find == 0) at = r->next_find;
+  if (r->try_until != 0 && r->try_until < at) at = r->try_until;
+  else if (r->try_until == 0 && r->find == 0 && r->next_find < at) at = r->next_find;
   alarm_set(r->node->loop, &r->alarm, at);
 }
 
@@ -294,13 +311,17 @@ void remote_event(struct remote *r, const struct discovery_event *ev, uint64_t n
       r->record = ev->record;
       r->seq = ev->seq;
       r->has_record = true;
-      if (news) r->tried = 0;
+      if (news) new_round(r, now);
     }
   } else if (ev->type == DISCOVERY_EV_FIND_DONE) {
     r->find = 0;
     r->no_network = ev->reason == DISCOVERY_NO_NETWORK;
     if (ev->reason == DISCOVERY_BAD_RECORD) r->bad_record = true;
-    r->tried = 0; /* and they get another turn, after the pause */
+    if (now >= r->next_round) { /* every endpoint gets another turn; ever more rarely while the record is the same */
+      r->tried = 0;
+      r->next_round = now + r->round_pause;
+      if (r->round_pause < REMOTE_ROUND_MAX_US) r->round_pause *= 2;
+    }
     lookup_is_over(r);
     if (!someone_was_refused(r) && r->has_record && find_session(r, session_pending) == NULL && r->next_find > now) {
       alarm_set(r->node->loop, &r->alarm, r->next_find);

@@ -17,6 +17,7 @@
 #include "record.h"
 
 #define REMOTE_TRY_US 2000000       /* an endpoint that did not answer in this makes way for the next */
+#define REMOTE_ROUND_MAX_US 16000000 /* rounds of an unchanged record: 2 s apart, doubling up to this */
 #define REMOTE_FIND_MIN_US 100000   /* pause between lookups, doubling ... */
 #define REMOTE_FIND_MAX_US 2000000  /* ... up to this */
 
@@ -36,6 +37,7 @@ struct remote {
   unsigned tried;                   /* bit i: endpoint i had its turn */
   uint32_t find;                    /* running lookup, 0 none */
   uint64_t next_find, find_pause;
+  uint64_t next_round, round_pause; /* when all endpoints get another turn */
   uint64_t try_until;               /* the attempt under way makes way at this time; 0 none */
   uint64_t trying_until;            /* the same, whatever other sessions bring, and the endpoint; 0 none */
   uint8_t trying_id[8];

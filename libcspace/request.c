@@ -167,6 +167,9 @@ void request_refused(struct request *r, const uint8_t endpoint_id[8]) {
 void request_requeue(struct request *r) {
   r->stream = NULL;
   r->up_at = 0;
+  /* The first time at once: the session may just have been a stale one. */
+  if (r->cut > 0) r->not_before = clock_now() + ((uint64_t)REQUEST_PAUSE_US << (r->cut - 1));
+  if (r->cut < REQUEST_PAUSES_MAX) r->cut++;
   if (r->remote != NULL) remote_add(r->remote, r);
 }
 

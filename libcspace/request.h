@@ -18,6 +18,8 @@
 
 #define REQUEST_TEXT_MAX 400
 #define REQUEST_USER_MAX 64
+#define REQUEST_PAUSE_US 100000 /* before a stream that was cut unanswered is asked for again, doubling ... */
+#define REQUEST_PAUSES_MAX 5   /* ... so often */
 #define REQUEST_REFUSED_MAX 16 /* endpoints that refused one request, or were silent after another refused it */
 
 struct cs_node;
@@ -41,6 +43,8 @@ struct request {
   uint64_t deadline;
   uint8_t refused[REQUEST_REFUSED_MAX][8]; /* endpoint ids */
   unsigned n_refused;
+  uint64_t not_before;                /* us; a stream that was cut is not asked for again before this */
+  unsigned cut;                       /* how often that happened */
   bool looked_up;                     /* a lookup that began after this request is over */
   struct watch watch;
   struct alarm alarm;

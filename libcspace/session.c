@@ -257,7 +257,8 @@ static void write_quic(struct session *s, uint64_t now) {
   uint8_t *buf = s->node->send_buf;
 
   quic_get_info(s->quic, &info);
-  s->tx_limit = info.cwnd * 2 < STREAM_TX_MIN ? STREAM_TX_MIN : info.cwnd * 2 > STREAM_TX_MAX ? STREAM_TX_MAX : info.cwnd * 2;
+  s->tx_limit = info.cwnd * 2 > STREAM_TX_MAX ? STREAM_TX_MAX : info.cwnd * 2;
+  if (s->tx_limit < STREAM_TX_MIN) s->tx_limit = STREAM_TX_MIN;
   if (info.pto_count > s->pto_seen) paths_suspect(s->paths, now);
   s->pto_seen = info.pto_count;
   while (!node_send_blocked(s->node)) {
@@ -392,7 +393,9 @@ struct remote *session_remote(const struct session *s) { return s->remote; }
 
 struct cs_node *session_node(const struct session *s) { return s->node; }
 
-size_t session_tx_limit(const struct session *s) { return s->tx_limit; }
+size_t session_tx_limit(const struct session *s) {
+  return s->queued < SESSION_QUEUED_MAX ? s->tx_limit : SESSION_TX_FLOOR;
+}
 
 int session_ping(struct session *s, struct request *r) {
   if (s->pinger != NULL || paths_ping(s->paths, loop_now(s->node->loop)) != 0) {

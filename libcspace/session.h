@@ -17,6 +17,8 @@
 #include "stream_msg.h"
 
 #define SESSION_PARKED_MAX (64u << 20)   /* bytes of one session that its applications have not read */
+#define SESSION_QUEUED_MAX (16u << 20)   /* bytes read from its applications and not acknowledged; above, each stream */
+#define SESSION_TX_FLOOR (16u << 10)     /* holds no more than this */
 #define SESSION_UNUSED_US 120000000      /* a session without streams is closed by its client after this */
 #define SESSION_STRANGER_US 5000000      /* and a stranger's by the server after this */
 #define SESSION_STRANGER_STREAMS 256     /* that a stranger may have open; those only begun keep no session alive */
@@ -69,9 +71,11 @@ void session_unlink_stream(struct stream *st); /* from every list, of the sessio
 void session_orphan(struct stream *st);        /* moves it to the node's list: the session may go */
 void session_want_send(struct session *s, struct stream *st);
 void session_mark_dirty(struct session *s, struct stream *st);
-size_t session_tx_limit(const struct session *s);
+size_t session_tx_limit(const struct session *s); /* bytes one stream may hold unacknowledged */
+void session_queued(struct session *s, ssize_t change); /* counts them over all streams */
 /* Counts parked bytes; false above SESSION_PARKED_MAX. */
 bool session_parked(struct session *s, ssize_t change);
+struct stream *session_largest(struct session *s); /* with the most parked bytes */
 void session_credit(struct session *s, struct stream *st, size_t bytes);
 void session_stop_stream(struct session *s, struct stream *st, enum quic_code code);
 void session_reset_stream(struct session *s, struct stream *st, enum quic_code code);

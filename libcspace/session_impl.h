@@ -47,7 +47,7 @@ struct session {
   struct stream *send_head, *send_tail; /* ring of what has something to send */
   struct stream *pulled;            /* the head that quic_write works on */
   struct stream *dirty;
-  size_t parked;
+  size_t parked, queued;
   size_t tx_limit;                  /* refreshed once a turn */
   int64_t control_sid;              /* ours, -1 before it is open */
   uint8_t control_out[64];

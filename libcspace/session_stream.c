@@ -316,6 +316,7 @@ static void leave_session(struct stream *st) {
   }
   session_header_over(st);
   s->n_streams--;
+  session_queued(s, -(ssize_t)st->tx.len);
   leave_send(s, st);
   leave_dirty(s, st);
   if (!st->quic_closed && s->quic != NULL) quic_stream_set(s->quic, st->sid, NULL);
@@ -373,6 +374,16 @@ void session_mark_dirty(struct session *s, struct stream *st) {
 }
 
 /* ---- for streams ---- */
+
+void session_queued(struct session *s, ssize_t change) { s->queued = (size_t)((ssize_t)s->queued + change); }
+
+struct stream *session_largest(struct session *s) {
+  struct stream *most = s->streams;
+
+  for (struct stream *st = s->streams; st != NULL; st = st->next)
+    if (st->rx.len > most->rx.len) most = st;
+  return most;
+}
 
 bool session_parked(struct session *s, ssize_t change) {
   s->parked = (size_t)((ssize_t)s->parked + change);

@@ -84,6 +84,7 @@ static void fill(struct stream *st) {
     chunks_commit(&st->tx, n > 0 ? (size_t)n : 0);
     if (n > 0) {
       st->tx_unsent += (size_t)n;
+      session_queued(st->session, n);
       got = true;
       continue;
     }
@@ -176,6 +177,7 @@ int stream_put(struct stream *st, const void *p, size_t len, bool end) {
 
   if (chunks_append(&st->tx, p, len, &taken) != 0) return -1;
   st->tx_unsent += len;
+  session_queued(st->session, (ssize_t)len);
   if (end) st->tx_end = true;
   session_want_send(st->session, st);
   return 0;
@@ -220,6 +222,7 @@ void stream_sent(struct stream *st, ssize_t bytes, bool end, bool blocked) {
 }
 
 void stream_acked(struct stream *st, uint64_t bytes) {
+  session_queued(st->session, -(ssize_t)bytes);
   chunks_consume(&st->tx, &st->tx_at, (size_t)bytes);
   if (bytes == 0) st->tx_end_alone = false; /* the end itself, perhaps before the last bytes */
   if (st->tx_end_sent && st->tx.len == 0 && !st->tx_end_alone) st->tx_end_acked = true;
@@ -272,6 +275,16 @@ static void read_answer(struct stream *st, bool end) {
   session_answered(st, answer);
 }
 
+/* No room for what came: the connection is cut, and what is parked goes. */
+static void overflow(struct stream *st) {
+  log_warn("stream: no room for received bytes, connection reset");
+  session_reset_stream(st->session, st, QUIC_CODE_LIMIT);
+  session_parked(st->session, -(ssize_t)st->rx.len);
+  chunks_free(&st->rx);
+  st->rx_end = false; /* if it came, it is no longer the end of what we have */
+  stream_was_reset(st);
+}
+
 void stream_received(struct stream *st, const uint8_t *p, size_t len, bool end) {
   size_t taken;
   bool room;
@@ -284,11 +297,10 @@ void stream_received(struct stream *st, const uint8_t *p, size_t len, bool end) 
   }
   room = chunks_append(&st->rx, p, len, &taken) == 0;
   if (!session_parked(st->session, (ssize_t)taken) || !room) {
-    log_warn("stream: no room for received bytes, connection reset");
-    session_reset_stream(st->session, st, QUIC_CODE_LIMIT);
-    st->rx_end = false; /* if it came, it is no longer the end of what we have */
-    stream_was_reset(st);
-    return;
+    struct stream *victim = room ? session_largest(st->session) : st; /* who reads least pays */
+
+    overflow(victim);
+    if (victim == st) return;
   }
   if (st->state == STREAM_HEADER)
     read_header(st, end);

@@ -15,7 +15,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define RECV_RUNS 8                /* runs per recvmmsg */
 #define RECV_RUN_BYTES (64u << 10) /* what GRO gathers at most */
 #define SOCKET_BUFFER (4 << 20)    /* asked for; the kernel grants net.core.[rw]mem_max */
 #define SOFT_ERRORS_MAX 16         /* queued ICMP errors skipped in one call */
@@ -35,11 +34,11 @@ struct udp {
   bool v6_socket, has_v4, has_v6;
   bool gso;
   struct addr local;
-  uint8_t *buffers; /* RECV_RUNS runs, mapped: only what was received into takes memory */
-  struct mmsghdr msgs[RECV_RUNS];
-  struct iovec iov[RECV_RUNS];
-  struct sockaddr_storage names[RECV_RUNS];
-  union gro_control control[RECV_RUNS];
+  uint8_t *buffers; /* UDP_RUNS_MAX runs, mapped: only what was received into takes memory */
+  struct mmsghdr msgs[UDP_RUNS_MAX];
+  struct iovec iov[UDP_RUNS_MAX];
+  struct sockaddr_storage names[UDP_RUNS_MAX];
+  union gro_control control[UDP_RUNS_MAX];
 };
 
 /* ---- open and close ---- */
@@ -82,7 +81,7 @@ static void set_options(struct udp *u) {
 }
 
 static void set_messages(struct udp *u) {
-  for (int i = 0; i < RECV_RUNS; i++) {
+  for (int i = 0; i < UDP_RUNS_MAX; i++) {
     u->iov[i] = (struct iovec){u->buffers + i * RECV_RUN_BYTES, RECV_RUN_BYTES};
     u->msgs[i].msg_hdr = (struct msghdr){.msg_name = &u->names[i], .msg_iov = &u->iov[i], .msg_iovlen = 1,
                                          .msg_control = &u->control[i]};
@@ -101,7 +100,7 @@ struct udp *udp_open(const struct addr *bind_to) {
   bool any6 = at.family == ADDR_V6 && addr_is_unspecified(&at);
   u->fd = -1;
   u->gso = true;
-  u->buffers = mmap(NULL, RECV_RUNS * RECV_RUN_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  u->buffers = mmap(NULL, UDP_RUNS_MAX * RECV_RUN_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (u->buffers == MAP_FAILED) {
     u->buffers = NULL;
     goto fail;
@@ -136,7 +135,7 @@ void udp_close(struct udp *u) {
   if (u->fd >= 0)
     close(u->fd);
   if (u->buffers)
-    munmap(u->buffers, RECV_RUNS * RECV_RUN_BYTES);
+    munmap(u->buffers, UDP_RUNS_MAX * RECV_RUN_BYTES);
   free(u);
 }
 
@@ -289,7 +288,7 @@ static bool take_run(struct udp *u, struct udp_in *in, int i) {
 }
 
 int udp_recv(struct udp *u, struct udp_in *in, int max) {
-  int n = max < RECV_RUNS ? max : RECV_RUNS;
+  int n = max < UDP_RUNS_MAX ? max : UDP_RUNS_MAX;
   for (int tries = 0;; tries++) {
     for (int i = 0; i < n; i++) {
       u->msgs[i].msg_hdr.msg_namelen = sizeof u->names[i];

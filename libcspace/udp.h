@@ -14,6 +14,7 @@
 #include "addr.h"
 
 #define UDP_BATCH_BYTES 65507  /* one GSO send at most */
+#define UDP_RUNS_MAX 8         /* runs one udp_recv gives at most */
 #define UDP_SEGMENTS_MAX 64    /* the kernel's limit for one GSO send */
 
 struct udp;
