@@ -8,6 +8,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#define GRACE_NS 500000000 /* of a signal that comes while the node is being closed anyway */
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool closing; /* someone closes the node */
 static bool leaving; /* because of a signal */
@@ -46,7 +48,11 @@ static void *wait_signal(void *node) {
   int sig, second;
 
   sigwait(&signals, &sig);
-  if (!begin_closing(true)) die_of(sig);
+  if (!begin_closing(true)) {
+    /* The end was near without it: let the other side hear of it. ssh hangs up on its ProxyCommand just then. */
+    (void)sigtimedwait(&signals, NULL, &(struct timespec){.tv_nsec = GRACE_NS});
+    die_of(sig);
+  }
   if (pthread_create(&closer, NULL, close_node, node) != 0) die_of(sig);
   /* A second signal, or the closer's end, whichever comes first. */
   while (pthread_tryjoin_np(closer, NULL) != 0) {
