@@ -21,6 +21,7 @@
 #define SESSION_TX_FLOOR (16u << 10)     /* holds no more than this */
 #define SESSION_UNUSED_US 120000000      /* a session without streams is closed by its client after this */
 #define SESSION_STRANGER_US 5000000      /* and a stranger's by the server after this */
+#define SESSION_STRANGER_PARKED (8u << 20) /* of a stranger's: there may be NODE_STRANGERS_MAX of them */
 #define SESSION_STRANGER_STREAMS 256     /* that a stranger may have open; those only begun keep no session alive */
 #define SESSION_HEADERS_MAX 256          /* streams of one session whose header has not come whole */
 #define SESSION_HANDSHAKE_US 10000000    /* a server gives up on a handshake */
@@ -73,7 +74,7 @@ void session_want_send(struct session *s, struct stream *st);
 void session_mark_dirty(struct session *s, struct stream *st);
 size_t session_tx_limit(const struct session *s); /* bytes one stream may hold unacknowledged */
 void session_queued(struct session *s, ssize_t change); /* counts them over all streams */
-/* Counts parked bytes; false above SESSION_PARKED_MAX. */
+/* Counts parked bytes; false above SESSION_PARKED_MAX, for a stranger SESSION_STRANGER_PARKED. */
 bool session_parked(struct session *s, ssize_t change);
 struct stream *session_largest(struct session *s); /* with the most parked bytes */
 void session_credit(struct session *s, struct stream *st, size_t bytes);

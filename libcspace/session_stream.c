@@ -387,7 +387,7 @@ struct stream *session_largest(struct session *s) {
 
 bool session_parked(struct session *s, ssize_t change) {
   s->parked = (size_t)((ssize_t)s->parked + change);
-  return s->parked <= SESSION_PARKED_MAX;
+  return s->parked <= (s->peer_known ? SESSION_PARKED_MAX : SESSION_STRANGER_PARKED);
 }
 
 void session_credit(struct session *s, struct stream *st, size_t bytes) {
