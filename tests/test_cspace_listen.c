@@ -183,6 +183,7 @@ static void emfile_loses_no_connection(void) {
   start(NULL, NULL);
   for (int i = 0; i < CALLS; i++) waits[i] = cs_connect_start(alice, "bob", "chat", NULL);
   for (int i = 0; i < CALLS; i++) fds[i] = cs_connect_finish(waits[i]);
+  kit_count_fds(); /* the engine has made its ends: the numbers left are ours */
   getrlimit(RLIMIT_NOFILE, &old);
   tight = old;
   tight.rlim_cur = (rlim_t)(fds[CALLS - 1] + 40);
@@ -197,7 +198,11 @@ static void emfile_loses_no_connection(void) {
       blocked++;
       close(hog[--hogs]);
     }
-    CU_ASSERT_TRUE_FATAL(got >= 0);
+    CU_ASSERT_TRUE(got >= 0);
+    if (got < 0) {
+      fprintf(stderr, "call %d: %s\n", i, cs_last_error_text());
+      break;
+    }
     CU_ASSERT_EQUAL(write(fds[i], "e", 1), 1);
     CU_ASSERT_EQUAL(world_read(got, &byte, 1, KIT_WAIT_MS), 1);
     close(got);
