@@ -81,6 +81,15 @@ static void on_result(void *ctx, const struct copy_item *item) {
   if (!s->quiet) show_saved(s, item);
 }
 
+/* A name with control characters is not shown as it is. */
+static void refuse_name(const char *file, const char *problem) {
+  char *shown = strdup(file);
+
+  if (shown != NULL) copy_clean_text(shown);
+  copy_app_error("%s: %s cannot be sent; nothing was sent", shown != NULL ? shown : "a file", problem);
+  free(shown);
+}
+
 /* Looks at every file before anything is sent. 0 or -1. */
 static int check_files(struct copy_item *items, char **files, int n) {
   for (int i = 0; i < n; i++) {
@@ -97,7 +106,7 @@ static int check_files(struct copy_item *items, char **files, int n) {
     else if (!S_ISREG(st.st_mode))
       copy_app_error("%s: not a regular file; nothing was sent", files[i]);
     else if (problem != NULL)
-      copy_app_error("%s: %s cannot be sent; nothing was sent", files[i], problem);
+      refuse_name(files[i], problem);
     else
       continue;
     return -1;

@@ -118,9 +118,9 @@ static int push(struct sender *s, const uint8_t *data, size_t len) {
     if (n < 0) {
       int err = errno;
 
-      /* What the other side said before it left explains more than EPIPE. */
-      if (take_answers(s) != 0 && errno != EPIPE) err = errno;
-      return fail(err);
+      /* What the other side said before it left, or how it ended, explains more than EPIPE, and may come after it. */
+      while (take_answers(s) == 0 && wait_ready(s, POLLIN) == 0) continue;
+      return fail(errno == EPIPE ? err : errno);
     }
     data += n;
     len -= (size_t)n;

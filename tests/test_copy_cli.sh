@@ -134,6 +134,59 @@ check "on both sides" until_has "$tmp/recv.err" "big.bin: no space"
 check "and is a failure" ends_with 1 "$receiver"
 check "nothing is left" entries 1 "$tmp/in"
 
+# ---- names
+check "receive" receive
+odd="with  two spaces" utf="Gr\303\274\303\237e \342\234\223.txt"
+utf=$(printf "$utf")
+cp "$f/small.txt" "$f/$odd"
+cp "$f/small.txt" "$f/$utf"
+cp "$f/small.txt" "$f/-dash"
+newline="$f/two
+lines"
+cp "$f/small.txt" "$newline"
+cp "$f/small.txt" "$f/$(printf 'turned\342\200\256txt')"
+check "spaces, other letters and a dash first" says send -- "$f/$odd" "$f/$utf" "$f/-dash" bob:names/
+check "each under its name" test -f "$tmp/in/names/$odd" -a -f "$tmp/in/names/$utf" -a -f "$tmp/in/names/-dash"
+check "a line end in a name" fails 1 "a name with control characters cannot be sent; nothing was sent" send "$newline" bob:
+one_line() { [ "$(wc -l <"$tmp/err")" = 1 ]; }
+check "is not printed" one_line
+check "letters that turn the text around" fails 1 "control characters" send "$f"/turned* bob:
+check "a path below a file" fails 1 "names/$odd" send "$f/small.txt" "bob:names/$odd/x"
+ln -s / "$tmp/in/root"
+check "a symbolic link leads nowhere" fails 1 "symbolic link" send "$f/small.txt" "bob:root$tmp/up"
+check "nothing is there" test ! -e "$tmp/up"
+kill -9 "$receiver"
+wait "$receiver" 2>/dev/null
+
+# ---- the receiver dies
+check "receive" receive
+send --set idle-timeout=2000 "$f/long" bob:dead 2>"$tmp/cut.err" &
+sender=$!
+until_part() { n=0; until find "$tmp/in" -name '.dead.cs-part-*' -size +1000k | grep -q .; do
+  n=$((n + 1)); [ $n -lt 2000 ] || return 1; sleep 0.01; done; }
+check "a transfer is under way" until_part
+kill -9 "$receiver"
+check "the sender of a dead receiver fails" ends_with 1 "$sender"
+check "and says so" grep -q "^cs-copy: bob: the connection was lost; 0 of 1 files were saved$" "$tmp/cut.err"
+check "the file is not there under its name" test ! -e "$tmp/in/dead"
+rm -rf "$tmp/in" && mkdir "$tmp/in"
+
+# ---- a disk that is full, for its writer (root only: a file system of its own)
+full_disk() {
+  mkdir -p "$tmp/small"
+  unshare -m sh -c 'mount -t tmpfs -o size=4m none "$1/small" && shift && exec "$@"' - "$tmp" \
+    "$cs_copy" $bob --receive "$tmp/small" --once >"$tmp/recv.out" 2>"$tmp/recv.err" </dev/null &
+  receiver=$!
+  track $receiver
+  until_has "$tmp/recv.err" "^ready copy" &&
+    fails 1 "big.bin: no space: big.bin: the file has 20000000 bytes" send "$f/big.bin" bob: && ends_with 1 $receiver
+}
+if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
+  check "a full disk is told before anything is sent" full_disk
+else
+  skip "a full disk: needs root and unshare(1)"
+fi
+
 # ---- a terminal
 if command -v script >/dev/null; then
   check "receive" receive
