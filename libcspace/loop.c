@@ -11,6 +11,7 @@
 #include "loop.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -64,6 +65,7 @@ struct loop {
   bool again;                      /* the next turn comes at once */
   uint64_t sleep_until;            /* what the thread sleeps for, while it sleeps */
   uint64_t now;
+  uint64_t look_until;             /* no sleep before this */
 };
 
 static pthread_mutex_t engine_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -342,6 +344,23 @@ static int wait_events(struct loop *l, struct epoll_event *ev, uint64_t until) {
   return timer_fd_wait(l, ev, until);
 }
 
+void loop_look(struct loop *l, uint64_t us) {
+  l->look_until = l->now + us;
+}
+
+/* To sleep and be woken costs more than a few looks, where something is to come at once. */
+static int look_and_wait(struct loop *l, struct epoll_event *ev, uint64_t until, uint64_t look_until) {
+  if (look_until > until)
+    look_until = until;
+  while (look_until > clock_now()) {
+    int n = epoll_wait(l->epoll_fd, ev, EVENTS_PER_TURN, 0);
+    if (n != 0)
+      return n;
+    sched_yield(); /* what we wait for may need this processor */
+  }
+  return wait_events(l, ev, until);
+}
+
 static void clear_wake(struct loop *l) {
   uint64_t count;
   /* In this order: who finds the flag still set has changed his state before this turn takes the lock. */
@@ -385,9 +404,9 @@ static void *thread_main(void *arg) {
   loop_lock(l);
   turn(l, ev, 0);
   while (!atomic_load(&l->stop)) {
-    uint64_t until = l->sleep_until;
+    uint64_t until = l->sleep_until, look_until = l->look_until;
     loop_unlock(l);
-    int n = wait_events(l, ev, until);
+    int n = look_and_wait(l, ev, until, look_until);
     for (int i = 0; i < n; i++) {
       if (ev[i].data.u64 == TAG_WAKE)
         clear_wake(l);

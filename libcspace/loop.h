@@ -66,6 +66,8 @@ struct task {
 void task_queue(struct loop *l, struct task *t); /* any holder of the lock; wakes the thread when not in it */
 void task_cancel(struct loop *l, struct task *t);
 
+/* In the thread: something is expected within us microseconds, so look for it that long before sleeping. */
+void loop_look(struct loop *l, uint64_t us);
 uint64_t loop_now(const struct loop *l);   /* monotonic us: in the thread sampled once per turn, elsewhere now */
 uint64_t clock_now(void);                  /* monotonic us, sampled now */
 uint64_t clock_wall(void);                 /* Unix seconds */

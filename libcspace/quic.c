@@ -40,6 +40,7 @@ struct quic {
   uint64_t peer_code;
   int lib_error; /* ngtcp2's, of our side */
   uint64_t stalled_until;
+  size_t unpaced; /* bytes sent that the pacer was not told of */
 };
 
 /* ngtcp2's decrypt callback carries no context. The engine is one thread, and the tests' threads have their own. */
@@ -526,7 +527,12 @@ ssize_t quic_write(struct quic *q, uint64_t now, uint8_t *buf, size_t room, size
     if ((size_t)n < *segment || (size_t)n < mtu) break;
   }
   if (len > 0) {
-    ngtcp2_conn_update_pkt_tx_time(q->conn, now * US);
+    /* A lone packet is charged to the pacer together with what follows it: its timer would wake us for nothing. */
+    q->unpaced += len;
+    if (q->unpaced > 2 * mtu) {
+      ngtcp2_conn_update_pkt_tx_time(q->conn, now * US);
+      q->unpaced = 0;
+    }
     q->stalled_until = 0;
   } else if (ngtcp2_conn_get_expiry(q->conn) <= now * US) {
     q->stalled_until = now + STALL_US;

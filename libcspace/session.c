@@ -213,6 +213,7 @@ void session_input(struct session *s, const struct path_target *from, const uint
   }
   for (size_t at = 0; at < len && s->state < SESSION_CLOSING; at += segment)
     read_one(s, from, p + at, len - at < segment ? len - at : segment, now);
+  s->unanswered += (unsigned)((len + segment - 1) / segment);
   if (s->state < SESSION_CLOSING) session_kick(s);
 }
 
@@ -308,19 +309,41 @@ static uint64_t unused_limit(const struct session *s) {
   return SESSION_UNUSED_US;
 }
 
+/* A single datagram that went to an application is acknowledged a moment later: mostly the answer is there by then and
+ * carries the acknowledgement. A packet of its own costs both engines a turn, at the worst moment for the answer. */
+static bool may_wait(const struct session *s, bool delivered, uint64_t now) {
+  if (s->send_head != NULL || s->control_sent < s->control_len || s->state != SESSION_UP || !s->keyed) return false;
+  if (s->ack_at != 0) return now < s->ack_at && s->unanswered <= 1;
+  return delivered && s->unanswered == 1;
+}
+
 void session_flush(struct session *s, uint64_t now) {
+  bool delivered = s->dirty != NULL;
+
   if (s->state >= SESSION_CLOSING) return;
+  s->flushing = true;
   deliver_dirty(s);
   path_events(s, now);
   if (s->pinger != NULL) paths_ping(s->paths, now); /* once more when the last one was lost */
-  write_quic(s, now);
+  if (!may_wait(s, delivered, now)) {
+    s->ack_at = 0;
+    s->unanswered = 0;
+    write_quic(s, now);
+  } else if (s->ack_at == 0) {
+    s->ack_at = now + SESSION_ACK_US;
+    loop_look(s->node->loop, SESSION_LOOK_US);
+  }
+  s->flushing = false;
   if (s->state >= SESSION_CLOSING) return;
   write_paths(s, now);
   if (!unused(s)) s->unused_since = now;
   set_alarm(s, now);
 }
 
-void session_kick(struct session *s) { task_queue(s->node->loop, &s->flush); }
+/* A flush sends all there is: what it sets off itself needs no other one. */
+void session_kick(struct session *s) {
+  if (!s->flushing) task_queue(s->node->loop, &s->flush);
+}
 
 static void on_flush(struct task *t, uint64_t now) { session_flush(t->owner, now); }
 
@@ -330,6 +353,7 @@ static void set_alarm(struct session *s, uint64_t now) {
   uint64_t at = quic_deadline(s->quic), other = paths_deadline(s->paths), limit = unused_limit(s);
 
   if (at <= now && node_send_blocked(s->node)) at = now + BLOCKED_US; /* it cannot do what it is late with */
+  if (s->ack_at != 0) at = s->ack_at;
   if (other < at) at = other;
   if (s->pinger != NULL && now + PING_LOOK_US < at) at = now + PING_LOOK_US;
   other = s->last_heard + s->node->idle_us;

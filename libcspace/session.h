@@ -25,6 +25,8 @@
 #define SESSION_STRANGER_STREAMS 256     /* that a stranger may have open; those only begun keep no session alive */
 #define SESSION_HEADERS_MAX 256          /* streams of one session whose header has not come whole */
 #define SESSION_HANDSHAKE_US 10000000    /* a server gives up on a handshake */
+#define SESSION_ACK_US 100               /* how long the acknowledgement of a lone datagram waits for an answer */
+#define SESSION_LOOK_US 50               /* and how long the engine stays awake for that answer */
 #define SESSION_CLOSING_US 1000000       /* how long a closed session still answers with its close */
 
 struct cs_node;

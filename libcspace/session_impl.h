@@ -40,6 +40,9 @@ struct session {
   uint8_t endpoint_id[8];           /* of the other side, when known */
   uint64_t started, last_heard, unused_since;
   unsigned pto_seen;
+  bool flushing;
+  unsigned unanswered;              /* datagrams in since QUIC last had its turn to write */
+  uint64_t ack_at;                  /* it waits with that until then; 0: it does not */
   struct alarm alarm;
   struct task flush;
   struct stream *streams;           /* list */
