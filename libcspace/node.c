@@ -353,7 +353,7 @@ static int op_published_start(struct backend *b, int timeout_ms) {
   r = request_new(n, REQUEST_PUBLISHED, NULL, NULL, timeout_ms < 0 ? TIMER_NEVER : (uint64_t)timeout_ms * 1000, &fd);
   if (r == NULL)
     err_set(CS_ERR_SYSTEM, "cannot wait for the record: %m");
-  else if (n->published)
+  else if (n->published || n->listeners == NULL) /* nothing offered is stored at once */
     request_done(r, -1);
   leave(n);
   return fd;

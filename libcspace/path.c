@@ -282,7 +282,8 @@ void paths_keyed(struct paths *p, uint64_t now, const struct path_keys *keys) {
   p->path[p->current].validated = true;
   p->path[p->current].unreachable = false;
   check_start(p, now, &p->path[p->current]);
-  search_start(p, now, &p->path[p->current]);
+  /* A caller may end its handshake from somebody else's address: nothing large goes there before an echo. */
+  if (p->client) search_start(p, now, &p->path[p->current]);
   for (int i = 0; i < PATHS_MAX; i++)
     if (i != p->current && p->path[i].used && p->path[i].delivered) check_start(p, now, &p->path[i]);
 }

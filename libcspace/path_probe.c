@@ -335,6 +335,7 @@ static void echoed_current(struct paths *p, struct path *c, const struct probe *
 static void on_reply(struct paths *p, uint64_t now, struct path *x, const struct path_msg *m) {
   struct probe *pr = probe_by(p, m->challenge), got;
   uint64_t rtt;
+  bool first;
 
   /* Only where it was sent: an echo from elsewhere proves nothing about that address. */
   if (pr == NULL || x == NULL || pr->path != path_index(p, x) || pr->size != m->size) return;
@@ -344,6 +345,7 @@ static void on_reply(struct paths *p, uint64_t now, struct path *x, const struct
   rtt = now - got.sent_at;
   if (rtt == 0) rtt = 1;
   x->srtt = x->srtt == 0 ? rtt : (7 * x->srtt + rtt) / 8;
+  first = !x->proven;
   x->proven = x->validated = true;
   x->dead = false;
   x->echo_at = now;
@@ -357,6 +359,7 @@ static void on_reply(struct paths *p, uint64_t now, struct path *x, const struct
   }
   if (p->current < 0) return;
   if (path_index(p, x) == p->current) echoed_current(p, x, &got);
+  if (path_index(p, x) == p->current && first && !p->client) search_start(p, now, x);
   path_echoed(p, now, x);
 }
 

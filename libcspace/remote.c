@@ -103,6 +103,13 @@ void remote_unlink_session(struct remote *r, struct session *s) {
   remote_kick(r);
 }
 
+unsigned remote_sessions(const struct remote *r) {
+  unsigned n = 0;
+
+  for (const struct session *s = r->sessions; s != NULL; s = s->remote_next) n++;
+  return n;
+}
+
 void remote_session_up(struct remote *r) {
   uint64_t now = loop_now(r->node->loop);
 

@@ -16,6 +16,7 @@
 #include "loop.h"
 #include "record.h"
 
+#define REMOTE_SESSIONS_MAX 64      /* with one user: their devices and processes */
 #define REMOTE_TRY_US 2000000       /* an endpoint that did not answer in this makes way for the next */
 #define REMOTE_ROUND_MAX_US 16000000 /* rounds of an unchanged record: 2 s apart, doubling up to this */
 #define REMOTE_FIND_MIN_US 100000   /* pause between lookups, doubling ... */
@@ -55,6 +56,7 @@ void remote_remove(struct remote *r, struct request *q);  /* legal when not queu
 void remote_kick(struct remote *r);
 void remote_link_session(struct remote *r, struct session *s);
 void remote_unlink_session(struct remote *r, struct session *s);
+unsigned remote_sessions(const struct remote *r);
 void remote_session_up(struct remote *r);
 void remote_session_over(struct remote *r, bool tls_failed);
 void remote_event(struct remote *r, const struct discovery_event *ev, uint64_t now);

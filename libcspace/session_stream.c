@@ -90,6 +90,7 @@ static void on_connected(void *ctx) {
     s->remote = node_remote(s->node, quic_peer(s->quic));
     if (s->remote != NULL) remote_link_session(s->remote, s);
   }
+  if (!s->client && s->remote != NULL && remote_sessions(s->remote) > REMOTE_SESSIONS_MAX) s->too_many = true;
   s->peer_known = node_knows(s->node, quic_peer(s->quic));
   if (!s->client && !s->peer_known) {
     s->stranger = true;

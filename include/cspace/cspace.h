@@ -117,8 +117,8 @@ CS_API int cs_accept(int listener, struct cs_peer *peer, int flags);
 /* Who is at the other end; works in any process of the same user that holds the fd. 0 or -1. */
 CS_API int cs_peer(int fd, struct cs_peer *peer);
 
-/* Waits until the record with the services listened to so far is stored in the DHT. timeout_ms < 0
- * waits for ever, 0 only asks. 0, or -1 + ETIMEDOUT, ESHUTDOWN. */
+/* Waits until the record with the services listened to so far is stored in the DHT (at once when there are
+ * none). timeout_ms < 0 waits for ever, 0 only asks. 0, or -1 + ETIMEDOUT, ESHUTDOWN. */
 CS_API int cs_published(cs_node *node, int timeout_ms);
 
 /* What a session to a user looks like. */
