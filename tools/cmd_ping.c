@@ -77,6 +77,16 @@ static int failed(const struct ping *p) {
   return TOOL_FAILED;
 }
 
+/* The first answer also waited for what a new session has to do beside it; how it came up stays as it was told. */
+static void measure_again(cs_node *node, const char *user, const cs_options *options, struct cs_path *first) {
+  struct cs_path path;
+
+  if (cs_ping(node, user, options, &path) != 0) return;
+  path.find_ms = first->find_ms;
+  path.session_ms = first->session_ms;
+  *first = path;
+}
+
 static int ping_all(struct tool *t, const struct ping *p, const cs_options *options) {
   cs_node *node = cs_open(t->config);
   int rc = TOOL_DONE;
@@ -86,10 +96,12 @@ static int ping_all(struct tool *t, const struct ping *p, const cs_options *opti
     struct cs_path path;
 
     if (i > 0) nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
-    if (cs_ping(node, p->user, options, &path) != 0)
+    if (cs_ping(node, p->user, options, &path) != 0) {
       rc = failed(p);
-    else
-      show(p, &path, i == 0);
+      continue;
+    }
+    if (i == 0) measure_again(node, p->user, options, &path);
+    show(p, &path, i == 0);
   }
   cs_close(node);
   return rc;
