@@ -7,10 +7,12 @@
 #include "access.h"
 #include "addr.h"
 #include "err.h"
+#include "home.h"
 #include "log.h"
 #include "value.h"
 
 #include <errno.h>
+#include <sodium.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,6 +177,7 @@ struct cs_config {
   struct value values[KEYS]; /* as the table */
   struct service_access *services;
   size_t n_services;
+  char *passphrase; /* guarded; NULL: none given */
 };
 
 static size_t key_index(const char *name) {
@@ -345,8 +348,24 @@ void cs_config_free(cs_config *c) {
   for (size_t i = 0; i < KEYS; i++) free(c->values[i].text);
   for (size_t i = 0; i < c->n_services; i++) free(c->services[i].value.text);
   free(c->services);
+  sodium_free(c->passphrase); /* which wipes it */
   free(c);
 }
+
+int cs_config_set_passphrase(cs_config *c, const char *passphrase) {
+  char *copy = NULL;
+
+  if (c == NULL) return err_set(CS_ERR_ARGUMENT, "cs_config_set_passphrase: an argument is NULL");
+  if (passphrase != NULL) {
+    copy = home_passphrase_copy(passphrase);
+    if (copy == NULL) return -1;
+  }
+  sodium_free(c->passphrase);
+  c->passphrase = copy;
+  return 0;
+}
+
+const char *conf_passphrase(const cs_config *c) { return c != NULL ? c->passphrase : NULL; }
 
 int cs_config_set(cs_config *c, const char *key, const char *value) {
   if (c == NULL || key == NULL || value == NULL)
@@ -365,7 +384,7 @@ static int lay_over(cs_config *c, const cs_config *from) {
     snprintf(key, sizeof key, ACCESS_PREFIX "%s", from->services[i].service);
     if (set(c, from->services[i].value.layer, key, from->services[i].value.text, "") != 0) return -1;
   }
-  return 0;
+  return from->passphrase != NULL ? cs_config_set_passphrase(c, from->passphrase) : 0;
 }
 
 cs_config *conf_copy(const cs_config *c) {

@@ -27,6 +27,8 @@ const char *conf_get(const cs_config *c, const char *key);        /* the value i
 bool conf_is_set(const cs_config *c, const char *key);            /* set by someone, not the default */
 long conf_number(const cs_config *c, const char *key);            /* for keys whose check is a number */
 bool conf_yes(const cs_config *c, const char *key);               /* for yes/no keys */
+/* What cs_config_set_passphrase gave; NULL without. Lives until it is set again. */
+const char *conf_passphrase(const cs_config *c);
 /* access.SERVICE if set, else access. */
 const char *conf_access(const cs_config *c, const char *service);
 /* Reads lines `key = value`; an unknown key or bad value is an error that names file, line and key.

@@ -20,11 +20,29 @@ int home_create(const char *home);
 
 /* Makes and stores a new identity; never replaces one: CS_ERR_EXISTS. 0 or -1. */
 int home_identity_create(const char *home);
+/* The same, sealed with a passphrase (home_seal.h); NULL: not sealed. */
+int home_identity_create_sealed(const char *home, const char *passphrase);
 /* Loads the identity. Refused when open to group or others, with the chmod to run; damaged: CS_ERR_IDENTITY;
  * none: CS_ERR_NO_IDENTITY, which says to run `cspace init`. NULL on failure. */
 struct identity *home_identity_load(const char *home);
+/* The same, opened with the passphrase when it is sealed; NULL: that of CSPACE_PASSPHRASE_FILE. Missing or wrong:
+ * CS_ERR_PASSPHRASE, EACCES. home_identity_load is this with NULL. */
+struct identity *home_identity_load_with(const char *home, const char *passphrase);
+/* 1 when a passphrase is needed, 0 when not, -1. */
+int home_identity_sealed(const char *home);
+/* Sets, changes or removes (`now` NULL) the passphrase; `old` opens it as in home_identity_load_with. Atomic: the
+ * file is the old one or the new one, and the identity in it is the same. 0 or -1. */
+int home_identity_reseal(const char *home, const char *old, const char *now);
 /* The id alone, also of a sealed identity: reads the public part of the file. 0 or -1. */
 int home_identity_id(const char *home, char id[ID_TEXT_LEN + 1]);
+
+#define HOME_PASSPHRASE_MAX 1024 /* bytes */
+/* A copy in guarded memory, for sodium_free. NULL: CS_ERR_ARGUMENT for an empty or too long one, CS_ERR_MEMORY. */
+char *home_passphrase_copy(const char *passphrase);
+/* The first line of a file that others cannot read, as above. NULL: CS_ERR_PASSPHRASE, EACCES. */
+char *home_passphrase_read(const char *path);
+/* $CSPACE_PASSPHRASE_FILE; NULL when not set or empty. */
+const char *home_passphrase_file(void);
 
 /* Reads a whole file of at most max bytes; *out is malloc'd with a NUL after the end, *len its length.
  * 0, or -1 + errno (ENOENT is not reported through err_set; everything else is). */

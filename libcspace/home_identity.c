@@ -5,14 +5,16 @@
  *   id <56 letters>
  *   secret plain <64 hex digits: the Ed25519 seed>
  *
- * The id is public, and is read without the secret. Another way to keep the
- * secret has another word in place of `plain`. The file is made once and
- * never replaced; its bytes are only ever held in guarded memory.
+ * The id is public, and is read without the secret. With a passphrase, the
+ * word after `secret` is `argon2id`, and home_seal.h says what follows. The
+ * file is made once; only its seal is ever changed, with the same identity in
+ * it. Its bytes are only ever held in guarded memory.
  */
 #include "home.h"
 
 #include "err.h"
 #include "home_impl.h"
+#include "home_seal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -58,7 +60,25 @@ static struct file *file_new(void) {
 
 /* ---- making ---- */
 
-static int store(const char *path, const struct identity *id) {
+/* The words after `secret `, with the newline. 0, or -1 with err_set. */
+static int format_secret(char *out, size_t room, const struct identity *id, const uint8_t *seed,
+                         const char *passphrase) {
+  char sealed[SEAL_TEXT_MAX];
+  struct seal s;
+
+  if (passphrase == NULL) {
+    snprintf(out, room, PLAIN_WORD);
+    sodium_bin2hex(out + strlen(out), HEX_LEN + 1, seed, ID_SEED_LEN);
+    strcat(out, "\n");
+    return 0;
+  }
+  if (seal_close(&s, seed, identity_key(id), passphrase) != 0) return -1;
+  seal_format(sealed, &s);
+  snprintf(out, room, SEAL_WORD "%s\n", sealed);
+  return 0;
+}
+
+static int store(const char *path, const struct identity *id, const char *passphrase, bool replace) {
   struct file *f = file_new();
   uint8_t *seed = sodium_malloc(ID_SEED_LEN);
   char text[ID_TEXT_LEN + 1];
@@ -70,29 +90,42 @@ static int store(const char *path, const struct identity *id) {
   }
   id_format(text, identity_key(id));
   identity_seed(id, seed);
-  n = snprintf(f->text, sizeof f->text, HEAD VERSION "\n" ID_WORD "%s\n" SECRET_WORD PLAIN_WORD, text);
-  sodium_bin2hex(f->text + n, HEX_LEN + 1, seed, ID_SEED_LEN);
-  f->text[n + HEX_LEN] = '\n';
-  r = home_put(path, f->text, (size_t)n + HEX_LEN + 1, 0600, false);
+  n = snprintf(f->text, sizeof f->text, HEAD VERSION "\n" ID_WORD "%s\n" SECRET_WORD, text);
+  if (format_secret(f->text + n, sizeof f->text - (size_t)n, id, seed, passphrase) == 0)
+    r = home_put(path, f->text, strlen(f->text), 0600, replace);
 out:
   sodium_free(seed);
   sodium_free(f);
   return r;
 }
 
-int home_identity_create(const char *home) {
+/* What home_passphrase_copy takes, without the copy. */
+static int check_new(const char *passphrase) {
+  char *copy;
+
+  if (passphrase == NULL) return 0;
+  copy = home_passphrase_copy(passphrase);
+  if (copy == NULL) return -1;
+  sodium_free(copy);
+  return 0;
+}
+
+int home_identity_create(const char *home) { return home_identity_create_sealed(home, NULL); }
+
+int home_identity_create_sealed(const char *home, const char *passphrase) {
   char path[HOME_PATH_MAX];
   struct identity *id;
   struct stat st;
   int r;
 
-  if (sodium_ready() != 0 || home_create(home) != 0 || home_join(path, home, FILE_NAME) != 0) return -1;
+  if (sodium_ready() != 0 || check_new(passphrase) != 0) return -1;
+  if (home_create(home) != 0 || home_join(path, home, FILE_NAME) != 0) return -1;
   if (lstat(path, &st) == 0) /* a link too; the write below looks again */
     return err_set(CS_ERR_EXISTS, "identity %s is there already and is never replaced; keep it, or move it away",
                    path);
   id = identity_generate();
   if (id == NULL) return err_set(CS_ERR_MEMORY, "no memory for the identity");
-  r = store(path, id);
+  r = store(path, id, passphrase, false);
   identity_free(id);
   return r;
 }
@@ -209,31 +242,73 @@ int home_identity_id(const char *home, char id[ID_TEXT_LEN + 1]) {
   return r;
 }
 
-/* The third line, and nothing after it. 0, or -1 with err_set. */
-static int read_seed(char *at, uint8_t seed[ID_SEED_LEN], const char *path) {
-  const char *secret = after_word(next_line(&at), SECRET_WORD), *hex;
+/* A passphrase given or in a file, tried on the seal. 0, or -1 with err_set. */
+static int unseal(const struct seal *s, const uint8_t key[ID_KEY_LEN], uint8_t *seed, const char *passphrase,
+                  const char *path) {
+  const char *file = home_passphrase_file();
+  char *read = NULL;
+  int r, err;
+
+  if (passphrase == NULL && file == NULL)
+    return err_set_errno(CS_ERR_PASSPHRASE, EACCES, "identity %s is sealed with a passphrase; put that in a file of "
+                         "mode 600 and name it in CSPACE_PASSPHRASE_FILE, or run a program that asks for it", path);
+  if (passphrase == NULL) {
+    passphrase = read = home_passphrase_read(file);
+    if (read == NULL) return -1;
+  }
+  r = seal_open(seed, s, key, passphrase);
+  if (r > 0)
+    err_set_errno(CS_ERR_PASSPHRASE, EACCES, "the passphrase%s%s does not open identity %s; try another, or put back "
+                  "a copy of the identity if it is damaged", read != NULL ? " in " : "", read != NULL ? file : "",
+                  path);
+  err = errno;
+  sodium_free(read);
+  errno = err;
+  return r == 0 ? 0 : -1;
+}
+
+static int read_plain(const char *hex, uint8_t seed[ID_SEED_LEN], const char *path) {
   const char *end;
   size_t len;
 
-  if (secret == NULL) return damaged(path, "its third line is not `" SECRET_WORD "`");
-  hex = after_word(secret, PLAIN_WORD);
-  if (hex == NULL)
-    return err_set_errno(CS_ERR_IDENTITY, EBADMSG, "identity %s keeps its secret as \"%.*s\", which this program "
-                         "does not know; use a newer cspace", path, (int)strcspn(secret, " ") < 20 ?
-                         (int)strcspn(secret, " ") : 20, secret);
-  if (strlen(hex) != HEX_LEN || sodium_hex2bin(seed, ID_SEED_LEN, hex, HEX_LEN, NULL, &len, &end) != 0 ||
-      len != ID_SEED_LEN)
-    return damaged(path, "its secret is not 64 hex digits");
-  if (*at != '\0') return damaged(path, "something follows its third line");
-  return 0;
+  if (strlen(hex) == HEX_LEN && sodium_hex2bin(seed, ID_SEED_LEN, hex, HEX_LEN, NULL, &len, &end) == 0 &&
+      len == ID_SEED_LEN)
+    return 0;
+  return damaged(path, "its secret is not 64 hex digits");
 }
 
-static struct identity *identity_from(struct file *f, uint8_t *seed, const char *path) {
+/* The third line, and nothing after it: 0 when it is plain and the seed is read, 1 when it is sealed, -1. */
+static int read_secret(char *at, uint8_t seed[ID_SEED_LEN], struct seal *seal, const char *path) {
+  const char *secret = after_word(next_line(&at), SECRET_WORD), *plain, *sealed, *problem;
+  int shown;
+
+  if (secret == NULL) return damaged(path, "its third line is not `" SECRET_WORD "`");
+  plain = after_word(secret, PLAIN_WORD);
+  sealed = after_word(secret, SEAL_WORD);
+  shown = strcspn(secret, " ") < 20 ? (int)strcspn(secret, " ") : 20;
+  if (plain == NULL && sealed == NULL)
+    return err_set_errno(CS_ERR_IDENTITY, EBADMSG, "identity %s keeps its secret as \"%.*s\", which this program "
+                         "does not know; use a newer cspace", path, shown, secret);
+  if (plain != NULL && read_plain(plain, seed, path) != 0) return -1;
+  problem = sealed != NULL ? seal_parse(seal, sealed) : NULL;
+  if (problem != NULL) return damaged(path, problem);
+  if (*at != '\0') return damaged(path, "something follows its third line");
+  return sealed != NULL;
+}
+
+int home_identity_parse(char *text, uint8_t key[ID_KEY_LEN], uint8_t seed[ID_SEED_LEN], struct seal *seal,
+                        const char *path) {
+  return read_head(&text, key, path) != 0 ? -1 : read_secret(text, seed, seal, path);
+}
+
+static struct identity *identity_from(struct file *f, uint8_t *seed, const char *passphrase, const char *path) {
   uint8_t key[ID_KEY_LEN];
   struct identity *id;
-  char *at = f->text;
+  struct seal seal;
+  int r;
 
-  if (read_head(&at, key, path) != 0 || read_seed(at, seed, path) != 0) return NULL;
+  r = home_identity_parse(f->text, key, seed, &seal, path);
+  if (r < 0 || (r == 1 && unseal(&seal, key, seed, passphrase, path) != 0)) return NULL;
   id = identity_new(seed);
   if (id == NULL) {
     err_set(CS_ERR_MEMORY, "no memory for the identity");
@@ -245,7 +320,9 @@ static struct identity *identity_from(struct file *f, uint8_t *seed, const char 
   return NULL;
 }
 
-struct identity *home_identity_load(const char *home) {
+struct identity *home_identity_load(const char *home) { return home_identity_load_with(home, NULL); }
+
+struct identity *home_identity_load_with(const char *home, const char *passphrase) {
   char path[HOME_PATH_MAX];
   struct identity *id = NULL;
   uint8_t *seed;
@@ -259,10 +336,47 @@ struct identity *home_identity_load(const char *home) {
   if (seed == NULL)
     err_set_errno(CS_ERR_MEMORY, ENOMEM, "no guarded memory for the identity");
   else
-    id = identity_from(f, seed, path);
+    id = identity_from(f, seed, passphrase, path);
   err = errno;
   sodium_free(seed);
   sodium_free(f);
   errno = err;
   return id;
+}
+
+int home_identity_sealed(const char *home) {
+  char path[HOME_PATH_MAX];
+  uint8_t key[ID_KEY_LEN], *seed;
+  struct file *f;
+  struct seal seal;
+  int r = -1;
+
+  if (sodium_ready() != 0 || home_join(path, home, FILE_NAME) != 0) return -1;
+  f = read_file(path, home);
+  if (f == NULL) return -1;
+  seed = sodium_malloc(ID_SEED_LEN);
+  if (seed == NULL)
+    err_set_errno(CS_ERR_MEMORY, ENOMEM, "no guarded memory for the identity");
+  else
+    r = home_identity_parse(f->text, key, seed, &seal, path);
+  sodium_free(seed);
+  sodium_free(f);
+  return r;
+}
+
+int home_identity_reseal(const char *home, const char *old, const char *now) {
+  char path[HOME_PATH_MAX];
+  struct identity *id;
+  int lock, r = -1, err;
+
+  if (sodium_ready() != 0 || check_new(now) != 0 || home_join(path, home, FILE_NAME) != 0) return -1;
+  lock = home_lock(home); /* so that of two changes at once the second must know the first's passphrase */
+  if (lock < 0) return -1;
+  id = home_identity_load_with(home, old);
+  if (id != NULL) r = store(path, id, now, true);
+  err = errno;
+  identity_free(id);
+  close(lock);
+  errno = err;
+  return r;
 }

@@ -455,8 +455,9 @@ static int open_conf(struct cs_node *n, const cs_config *config) {
 static int open_identity(struct cs_node *n) {
   uint8_t seed[16];
 
-  n->identity = home_identity_load(n->home);
+  n->identity = home_identity_load_with(n->home, conf_passphrase(n->conf));
   if (n->identity == NULL) return -1;
+  (void)cs_config_set_passphrase(n->conf, NULL); /* not kept for longer than it is needed */
   id_format(n->id_text, identity_key(n->identity));
   gate_salt(n->gate_salt, identity_key(n->identity));
   n->creds = tls_creds_new(n->identity);

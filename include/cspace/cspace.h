@@ -86,6 +86,9 @@ enum cs_err {
 CS_API cs_config *cs_config_new(void);
 /* 0, or -1 + EINVAL for an unknown key or a bad value, which cs_last_error_text() names. */
 CS_API int cs_config_set(cs_config *config, const char *key, const char *value);
+/* The passphrase of a sealed identity, 1 to 1024 bytes, for a program that asks for it itself: copied into guarded
+ * memory, wiped by cs_config_free. NULL: none; then CSPACE_PASSPHRASE_FILE may name a file with it. 0 or -1. */
+CS_API int cs_config_set_passphrase(cs_config *config, const char *passphrase);
 CS_API void cs_config_free(cs_config *config); /* NULL is legal */
 
 /* ---- the node ---- */
