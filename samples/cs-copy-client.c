@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ask.h"
 #include "cs-copy-app.h"
 #include "cs-copy-progress.h"
 #include "cs-copy-transfer.h"
@@ -172,7 +173,7 @@ int copy_app_send(const struct copy_app *app, char **files, int n, const char *u
   else if (problem != NULL)
     copy_app_error("%s:%s: %s cannot be asked for; nothing was sent", user, target, problem);
   else if (check_files(items, files, n) == 0) {
-    node = cs_open(app->config);
+    node = ask_open(app->config);
     if (node == NULL)
       copy_app_error("%s", cs_last_error_text());
     else

@@ -15,6 +15,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "ask.h"
 #include "cs-copy-app.h"
 #include "cs-copy-transfer.h"
 
@@ -183,7 +184,7 @@ static int run(struct service *s) {
   bool announced;
   int rc = EXIT_DONE;
 
-  s->node = cs_open(s->app->config);
+  s->node = ask_open(s->app->config);
   if (s->node == NULL) return copy_app_error("%s", cs_last_error_text());
   s->listener = cs_listen(s->node, COPY_SERVICE, s->app->options);
   if (s->listener < 0) {

@@ -16,6 +16,16 @@ says() {
   grep -q -- "$pattern" "$text" || { echo "nothing like '$pattern' in:"; cat "$text"; return 1; }
   [ "$status" = 0 ] || [ ! -s "$tmp/out" ] || { echo "a failure wrote to stdout:"; cat "$tmp/out"; return 1; }
 }
+# without a terminal, wherever this runs
+setsid_says() {
+  printf '#!/bin/sh\nexec setsid -w "%s" "$@"\n' "$cspace" >"$tmp/no-tty"
+  chmod 700 "$tmp/no-tty"
+  real=$cspace cspace=$tmp/no-tty
+  says "$@"
+  set -- $?
+  cspace=$real
+  return "$1"
+}
 prints() { says 0 . "$@" && printf '%s\n' "$want" | cmp - "$tmp/out"; }
 mode_is() { [ "$(stat -c %a "$2")" = "$1" ]; }
 
@@ -55,17 +65,47 @@ check "remove" "$cspace" contact remove robert
 check "removed" test -z "$("$cspace" contact list)"
 check "remove of nobody" says 1 "robert" contact remove robert
 
-check "--help" says 0 "connect  USER SERVICE" --help
+check "--help" says 0 "connect    USER SERVICE" --help
 check "--version" says 0 "^cspace ${PACKAGE_VERSION:-}" --version
-for command in init id contact connect listen node ping; do
+for command in init id passphrase contact connect listen node ping; do
   check "$command --help" says 0 "^usage: cspace .* $command" $command --help
   check "$command --version" says 0 "^cspace" $command --version
   check "$command: an unknown option" says 2 "unknown option --bogus (see cspace $command --help)" $command --bogus
 done
 check "no command" says 2 "which command"
-check "an unknown command lists those there are" says 2 "init id contact connect listen node ping" frobnicate
+check "an unknown command lists those there are" says 2 "init id passphrase contact connect listen node ping" frobnicate
 check "a later one" says 2 "not offered in this version" doctor
-check "--passphrase" says 2 "not offered in this version" init --passphrase
+
+pass=$tmp/pass; next=$tmp/next; sealed=$tmp/sealed
+printf 'correct horse\n' >"$pass"; printf 'battery staple\n' >"$next"; chmod 600 "$pass" "$next"
+with() { # FILE COMMAND...: with the passphrase that is in FILE
+  CSPACE_PASSPHRASE_FILE=$1; export CSPACE_PASSPHRASE_FILE
+  shift
+  "$@"
+  set -- $?
+  unset CSPACE_PASSPHRASE_FILE
+  return "$1"
+}
+holds() { grep -q "$1" "$sealed/identity"; }
+unset CSPACE_PASSPHRASE_FILE
+check "init --passphrase from a file" with "$pass" says 0 "contact add" --home "$sealed" init --passphrase
+check "the key is sealed" holds "^secret argon2id "
+check "id without the passphrase" says 0 '^[a-z2-7]\{56\}$' --home "$sealed" id
+sid=$("$cspace" --home "$sealed" id)
+check "a node without it: what to do" setsid_says 1 "CSPACE_PASSPHRASE_FILE" --home "$sealed" ping x --timeout 100
+check "a node with the wrong one" with "$next" says 1 "does not open" --home "$sealed" ping x --timeout 100
+chmod 644 "$pass"
+check "a passphrase file open to others" with "$pass" says 1 "chmod 600 $pass" --home "$sealed" ping x --timeout 100
+chmod 600 "$pass"
+check "with the right one" with "$pass" says 1 "there is nobody\|no contact\|bob" --home "$sealed" ping bob --timeout 100
+check "change it" with "$pass" says 0 "new passphrase" --home "$sealed" passphrase --new "$next"
+check "the old one is over" with "$pass" says 1 "does not open" --home "$sealed" passphrase --remove
+check "remove it" with "$next" says 0 "no passphrase any more" --home "$sealed" passphrase --remove
+check "the key is plain" holds "^secret plain "
+want=$sid; check "the identity is the same" prints --home "$sealed" id
+check "remove what is not there" says 1 "has no passphrase" --home "$sealed" passphrase --remove
+check "set it on an old home" with "$pass" says 0 "new passphrase" --home "$sealed" passphrase
+check "the key is sealed again" holds "^secret argon2id "
 check "an unknown key" says 2 '"foo"' --set foo=1 id
 check "a bad value" says 2 "listen" --set listen=nowhere id
 check "--set without a value" says 2 "KEY=VALUE" --set listen id

@@ -2,6 +2,7 @@
  * cmd_connect.c - cspace connect: stdin and stdout to a service of a user. Fit
  * to be ssh's ProxyCommand.
  */
+#include "../samples/ask.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -44,7 +45,7 @@ int cmd_connect(struct tool *t, int argc, char **argv) {
   if (rc == TOOL_DONE) rc = tool_want(t, argc, 2, 2);
   if (rc == TOOL_DONE) {
     leave_prepare();
-    node = cs_open(t->config);
+    node = ask_open(t->config);
     if (node == NULL) {
       rc = tool_failed();
     } else {

@@ -3,6 +3,7 @@
  */
 #include "tool.h"
 
+#include <sodium.h>
 #include <stdio.h>
 
 #include "contacts.h"
@@ -10,19 +11,27 @@
 int cmd_init(struct tool *t, int argc, char **argv) {
   static const struct option options[] = {{"passphrase", no_argument, NULL, 'p'}, TOOL_OPTIONS};
   char home[HOME_PATH_MAX], id[ID_TEXT_LEN + 1];
+  char *passphrase = NULL;
+  bool seal = false;
   const char *name;
-  int c;
+  int c, rc;
 
   while ((c = tool_option(t, argc, argv, options)) != -1) {
     if (c == 0) return t->status;
-    return tool_usage(t, "--passphrase is not offered in this version");
+    seal = true;
   }
   if (tool_want(t, argc, 0, 1) != TOOL_DONE) return TOOL_USAGE;
   name = optind < argc ? argv[optind] : "NAME";
   if (optind < argc && !contact_name_valid(name))
     return tool_usage(t, "%s: not a possible name (1 to %d of a-z 0-9 _ . -)", name, CS_NAME_MAX);
   if (tool_home(t, home) != TOOL_DONE) return TOOL_FAILED;
-  if (home_identity_create(home) != 0 || home_identity_id(home, id) != 0) return tool_failed();
+  if (seal && home_identity_id(home, id) != 0) { /* so that nobody is asked for what is refused */
+    passphrase = tool_new_passphrase(home_passphrase_file());
+    if (passphrase == NULL) return TOOL_FAILED;
+  }
+  rc = home_identity_create_sealed(home, passphrase);
+  sodium_free(passphrase);
+  if (rc != 0 || home_identity_id(home, id) != 0) return tool_failed();
   printf("Your identity is made, in %s. Your id:\n  %s\nA friend who wants to reach you runs:\n"
          "  cspace contact add %s %s\n",
          home, id, name, id);

@@ -6,6 +6,7 @@
  * SIGINT close the service and wait for the commands that run; a second one
  * ends everything at once.
  */
+#include "../samples/ask.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -248,7 +249,7 @@ static int run(struct tool *t, struct service *s, const cs_options *options) {
     block_signals(s); /* before any thread is there */
   else
     leave_prepare();
-  s->node = cs_open(t->config);
+  s->node = ask_open(t->config);
   if (s->node == NULL) return tool_failed();
   if (s->command == NULL) leave_watch(s->node);
   s->listener = cs_listen(s->node, s->name, options);

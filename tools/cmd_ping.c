@@ -1,6 +1,7 @@
 /*
  * cmd_ping.c - cspace ping: reach a user, and say how.
  */
+#include "../samples/ask.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -88,7 +89,7 @@ static void measure_again(cs_node *node, const char *user, const cs_options *opt
 }
 
 static int ping_all(struct tool *t, const struct ping *p, const cs_options *options) {
-  cs_node *node = cs_open(t->config);
+  cs_node *node = ask_open(t->config);
   int rc = TOOL_DONE;
 
   if (node == NULL) return tool_failed();

@@ -10,8 +10,15 @@
 #include "tool.h"
 
 const struct tool_command tool_commands[] = {
-    {"init", "[NAME]", "make an identity", "  NAME   what friends may call you; stored nowhere\n", cmd_init},
+    {"init", "[NAME]", "make an identity",
+     "  NAME           what friends may call you; stored nowhere\n"
+     "  --passphrase   seal the key; asked for, or in the file that CSPACE_PASSPHRASE_FILE names\n",
+     cmd_init},
     {"id", "", "print the own id", "  --json   as JSON\n", cmd_id},
+    {"passphrase", "", "set or change the passphrase",
+     "  --new FILE   the new one is the first line of FILE, instead of asking\n"
+     "  --remove     store the key without a passphrase\n",
+     cmd_passphrase},
     {"contact", "add NAME ID | list | remove NAME | rename NAME NEW", "keep the people you know",
      "  --json   for list: as JSON\n", cmd_contact},
     {"connect", "USER SERVICE", "stdin and stdout to a service of a user",

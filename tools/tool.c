@@ -64,8 +64,8 @@ static void print_help(const struct tool_command *c) {
   puts("usage: cspace [--home DIR] [--set KEY=VALUE]... COMMAND [ARGUMENT]...\n"
        "Encrypted connections to people, by name.\n");
   for (; all->name != NULL; all++)
-    printf("  %-8s %-30s%s%*s%s\n", all->name, all->args, strlen(all->args) > 29 ? "\n" : "",
-           strlen(all->args) > 29 ? 41 : 0, "", all->summary);
+    printf("  %-10s %-30s%s%*s%s\n", all->name, all->args, strlen(all->args) > 29 ? "\n" : "",
+           strlen(all->args) > 29 ? 43 : 0, "", all->summary);
   puts("\n  --home DIR        where identity and contacts are (else $CSPACE_HOME, ~/.config/cspace)\n"
        "  --set KEY=VALUE   a key of cspace.conf(5)\n"
        "  --help, --version; cspace COMMAND --help");

@@ -6,6 +6,7 @@
 #define CSPACE_TOOL_H
 
 #include <getopt.h>
+#include <stdbool.h>
 
 #include <cspace/cspace.h>
 
@@ -50,12 +51,16 @@ int tool_home(const struct tool *t, char home[HOME_PATH_MAX]);
 /* The whole configuration: cspace.conf, the environment, --set; sets up the log. The caller frees. NULL: said why. */
 cs_config *tool_config(const struct tool *t, char home[HOME_PATH_MAX]);
 
+/* A passphrase from the first line of file; NULL: asked for twice. For sodium_free. NULL: said why. */
+char *tool_new_passphrase(const char *file);
+
 /* Prints text as a JSON string on stdout. */
 void tool_json_string(const char *text);
 
 /* The commands. */
 int cmd_init(struct tool *t, int argc, char **argv);
 int cmd_id(struct tool *t, int argc, char **argv);
+int cmd_passphrase(struct tool *t, int argc, char **argv);
 int cmd_contact(struct tool *t, int argc, char **argv);
 int cmd_connect(struct tool *t, int argc, char **argv);
 int cmd_listen(struct tool *t, int argc, char **argv);
