@@ -2,7 +2,7 @@
  * bench-peer.c - cspace, measured through its public header alone.
  *
  *   bench-peer HOME BOOTSTRAP MAX-DATAGRAM WHAT ...
- *     serve                  services sink, echo and hold; prints "ready"
+ *     serve ID               services sink, echo and hold for ID, a contact, and for anyone; prints "ready"
  *     send ID BYTES          prints "SECONDS CPU-SEND CPU-RECEIVE"
  *     rtt ID N               prints "cs P50 P99 MAX", microseconds for 64 bytes there and back
  *     cold ID                prints the moment (bench_ns) when the first byte came back
@@ -108,10 +108,12 @@ static void *accept_all(void *arg) {
   return NULL;
 }
 
-static void serve(cs_node *n) {
+/* id becomes a contact: strangers may have only so many streams. */
+static void serve(cs_node *n, const char *id) {
   static struct service services[] = {{"sink", -1}, {"echo", -1}, {"hold", -1}};
   pthread_t t;
 
+  if (cs_contact_add(n, "caller", id) != 0) bench_die("%s", cs_last_error_text());
   for (size_t i = 0; i < sizeof services / sizeof services[0]; i++) {
     services[i].listener = cs_listen(n, services[i].name, NULL);
     if (services[i].listener < 0 || pthread_create(&t, NULL, accept_all, &services[i]) != 0)
@@ -242,7 +244,7 @@ int main(int argc, char **argv) {
   }
   node = open_node(argv[1], argv);
   if (strcmp(what, "serve") == 0)
-    serve(node);
+    serve(node, id);
   else if (strcmp(what, "send") == 0)
     send_bulk(node, id, n);
   else if (strcmp(what, "rtt") == 0)
