@@ -37,7 +37,7 @@ build_network() {
 }
 wait_line() { # FILE PATTERN: the line comes within 10 s
   for _ in $(seq 200); do
-    grep -q "$2" "$1" && return 0
+    grep -q "$2" "$1" 2>/dev/null && return 0
     timeout 0.05 tail -f /dev/null
   done
   echo "no line '$2' in $1:"; cat "$1"; return 1
@@ -51,12 +51,14 @@ make_users() {
     "$cspace" --home "$tmp/bob" contact add alice "$("$cspace" --home "$tmp/alice" id)"
 }
 start_node() { # LISTEN-ADDRESS: sets bootstrap
+  rm -f "$tmp/node.out"
   in_ns "$H" "$cspace" --home "$tmp/node" --set listen="$1" --set bootstrap=none node >"$tmp/node.out" 2>&1 &
   node_pid=$!
   pids="$pids $node_pid"
   wait_line "$tmp/node.out" '^ready ' && bootstrap=$(sed -n 's/^ready //p' "$tmp/node.out")
 }
 start_bob() { # extra --set options
+  rm -f "$tmp/bob.out"
   in_ns "$B" "$cspace" --home "$tmp/bob" --set bootstrap="$bootstrap" "$@" listen echo -- cat >"$tmp/bob.out" 2>&1 &
   bob_pid=$!
   pids="$pids $bob_pid"

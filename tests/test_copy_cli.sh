@@ -45,6 +45,7 @@ touch -d '2001-02-03 04:05:06.789 UTC' "$f/small.txt"
 chmod 755 "$f/small.txt"
 # receive ARGUMENT...: in the background as $receiver, ready.
 receive() {
+  rm -f "$tmp/recv.err" # what an earlier one said is no word of this one
   "$cs_copy" $bob --receive "$tmp/in" "$@" >"$tmp/recv.out" 2>"$tmp/recv.err" </dev/null &
   receiver=$!
   track $receiver
@@ -122,6 +123,7 @@ check "replace" says send "$f/small.txt" bob:
 check "replaced" cmp "$f/small.txt" "$tmp/in/small.txt"
 check "it ends by itself" ends_with 0 "$receiver"
 check "with a line of JSON" grep -q '^{"files":1,"bytes":2,"failed":0,"senders":1,"seconds":[0-9.]*}$' "$tmp/recv.out"
+rm -f "$tmp/recv.err"
 (
   ulimit -f 2000
   exec "$cs_copy" $bob --receive "$tmp/in" --once >"$tmp/recv.out" 2>"$tmp/recv.err" </dev/null
@@ -174,6 +176,7 @@ rm -rf "$tmp/in" && mkdir "$tmp/in"
 # ---- a disk that is full, for its writer (root only: a file system of its own)
 full_disk() {
   mkdir -p "$tmp/small"
+  rm -f "$tmp/recv.err"
   unshare -m sh -c 'mount -t tmpfs -o size=4m none "$1/small" && shift && exec "$@"' - "$tmp" \
     "$cs_copy" $bob --receive "$tmp/small" --once >"$tmp/recv.out" 2>"$tmp/recv.err" </dev/null &
   receiver=$!

@@ -9,6 +9,7 @@ exec 9<>"$tmp/open" # a stdin that never ends
 # listen NAME ARGUMENT...: bob listens, in the background as $listener; waits until he can be found.
 listen() {
   log=$tmp/$1.log
+  rm -f "$log"
   shift
   "$cspace" $bob listen "$@" 2>"$log" >"$log.out" </dev/null &
   listener=$!

@@ -10,6 +10,7 @@ same() { [ "$(sum)" = "$sum8" ]; }
 settings=
 # listen NAME ARGUMENT...: bob listens, as $listener; waits until he can be found.
 listen() {
+  rm -f "$tmp/$1.err"
   "$cspace" $bob $settings listen "$@" >"$tmp/$1.out" 2>"$tmp/$1.err" </dev/null &
   listener=$!
   track $listener
