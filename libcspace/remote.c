@@ -343,6 +343,9 @@ void remote_fail_request(struct remote *r, struct request *q) {
 
   if (q->n_refused > 0)
     request_fail_refused(q);
+  else if (find_session(r, session_up) != NULL)
+    request_fail(q, CS_ERR_BACKLOG, ETIMEDOUT,
+                 "%s: the session is up, but it takes no more connections now: too many are open", q->user);
   else if (r->tls_failed)
     request_fail(q, CS_ERR_HANDSHAKE, EPROTO,
                  "%s: the secure handshake failed: whoever answered could not prove to be this user", q->user);

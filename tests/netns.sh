@@ -43,6 +43,8 @@ wait_line() { # FILE PATTERN: the line comes within 10 s
   echo "no line '$2' in $1:"; cat "$1"; return 1
 }
 in_ns() { ns=$1; shift; XDG_RUNTIME_DIR=$tmp/run ip netns exec "$ns" "$@"; }
+# For the background: the subshell becomes the program, so that $! is its pid.
+become() { ns=$1; shift; XDG_RUNTIME_DIR=$tmp/run exec ip netns exec "$ns" "$@"; }
 run_alice() { in_ns "$A" "$cspace" --home "$tmp/alice" --set bootstrap="$bootstrap" "$@"; }
 
 make_users() {
@@ -52,14 +54,14 @@ make_users() {
 }
 start_node() { # LISTEN-ADDRESS: sets bootstrap
   rm -f "$tmp/node.out"
-  in_ns "$H" "$cspace" --home "$tmp/node" --set listen="$1" --set bootstrap=none node >"$tmp/node.out" 2>&1 &
+  become "$H" "$cspace" --home "$tmp/node" --set listen="$1" --set bootstrap=none node >"$tmp/node.out" 2>&1 &
   node_pid=$!
   pids="$pids $node_pid"
   wait_line "$tmp/node.out" '^ready ' && bootstrap=$(sed -n 's/^ready //p' "$tmp/node.out")
 }
 start_bob() { # extra --set options
   rm -f "$tmp/bob.out"
-  in_ns "$B" "$cspace" --home "$tmp/bob" --set bootstrap="$bootstrap" "$@" listen echo -- cat >"$tmp/bob.out" 2>&1 &
+  become "$B" "$cspace" --home "$tmp/bob" --set bootstrap="$bootstrap" "$@" listen echo -- cat >"$tmp/bob.out" 2>&1 &
   bob_pid=$!
   pids="$pids $bob_pid"
   wait_line "$tmp/bob.out" '^ready echo'
