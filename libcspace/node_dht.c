@@ -120,7 +120,10 @@ static void on_turn(void *ctx, uint64_t now) {
   struct dht_event ev;
 
   if (n->discovery == NULL) return;
-  while (dht_next_event(n->dht.dht, &ev)) discovery_dht_event(n->discovery, now, clock_wall(), &ev);
+  while (dht_next_event(n->dht.dht, &ev)) {
+    if (ev.type == DHT_EV_READY) n->dht_answered = true;
+    discovery_dht_event(n->discovery, now, clock_wall(), &ev);
+  }
   discovery_events(n, now);
   alarm_set(n->loop, &n->discovery_alarm, discovery_deadline(n->discovery));
 }

@@ -69,6 +69,7 @@ struct cs_node {
 
   /* node_dht.c */
   struct dht_host dht;
+  bool dht_answered;              /* some node of it, once */
   struct discovery *discovery;
   struct alarm discovery_alarm;
   struct endpoint_slot slot;

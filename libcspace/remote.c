@@ -358,7 +358,7 @@ void remote_fail_request(struct remote *r, struct request *q) {
                  "%s: found, but their record holds no address that can be reached from here", q->user);
   else if (r->bad_record)
     request_fail(q, CS_ERR_RECORD, EBADMSG, "%s: only records that do not verify were found in the DHT", q->user);
-  else if (r->no_network)
+  else if (r->no_network || !r->node->dht_answered)
     request_fail(q, CS_ERR_NETWORK, ENETUNREACH,
                  "%s: no DHT node answers: is there a network, and is the key bootstrap right?", q->user);
   else if (r->find == 0 || r->find_pause > 2 * REMOTE_FIND_MIN_US)
