@@ -16,10 +16,10 @@
 #include "remote.h"
 #include "request.h"
 
-void node_dht_kick(struct cs_node *n) { dht_host_kick(&n->dht); }
+void node_dht_kick(struct cs_node *n) { mainline_kick(&n->dht); }
 
 void node_dht_input(struct cs_node *n, const struct addr *from, const uint8_t *p, size_t len) {
-  dht_host_input(&n->dht, from, p, len);
+  mainline_input(&n->dht, from, p, len);
 }
 
 /* ---- finding ---- */
@@ -143,7 +143,7 @@ int node_dht_open(struct cs_node *n) {
   endpoint_random(&n->slot);
   memcpy(n->endpoint_id, n->slot.id, sizeof n->endpoint_id);
   /* Read-only (BEP 43): a user's node asks and does not answer; `cspace node` and relays carry the network. */
-  if (dht_host_open(&n->dht, n->loop, n->udp, true, conf_get(n->conf, "bootstrap"), on_turn, n) != 0)
+  if (mainline_open(&n->dht, n->loop, n->udp, true, conf_get(n->conf, "bootstrap"), on_turn, n) != 0)
     return err_set(CS_ERR_SYSTEM, "cannot start the DHT: %m");
   randombytes_buf(seed, sizeof seed);
   n->discovery = discovery_new(n->dht.dht, n->identity, seed);
@@ -155,6 +155,6 @@ void node_dht_close(struct cs_node *n) {
   alarm_cancel(&n->discovery_alarm);
   discovery_free(n->discovery);
   n->discovery = NULL;
-  dht_host_close(&n->dht);
+  mainline_close(&n->dht);
   endpoint_release(&n->slot);
 }

@@ -15,7 +15,7 @@
 
 #include "backend.h"
 #include "contacts.h"
-#include "dht_host.h"
+#include "mainline.h"
 #include "discovery.h"
 #include "endpoint.h"
 #include "fdname.h"
@@ -68,7 +68,7 @@ struct cs_node {
   bool loopback_only;             /* every bootstrap node is on loopback */
 
   /* node_dht.c */
-  struct dht_host dht;
+  struct mainline dht;
   bool dht_answered;              /* some node of it, once */
   struct discovery *discovery;
   struct alarm discovery_alarm;

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "contacts.h"
-#include "dht_host.h"
+#include "mainline.h"
 #include "home.h"
 #include "loop.h"
 #include "udp.h"
@@ -23,7 +23,7 @@
 
 struct dht_node {
   struct udp *udp;
-  struct dht_host host;
+  struct mainline host;
 };
 
 struct world {
@@ -41,7 +41,7 @@ static int dht_node_start(struct dht_node *d, struct loop *l, const char *bootst
 
   d->udp = udp_open(&at);
   if (d->udp == NULL) return -1;
-  return dht_host_open(&d->host, l, d->udp, false, bootstrap, NULL, NULL) != 0 || dht_host_serve(&d->host) != 0 ? -1 : 0;
+  return mainline_open(&d->host, l, d->udp, false, bootstrap, NULL, NULL) != 0 || mainline_serve(&d->host) != 0 ? -1 : 0;
 }
 
 struct world *world_new(unsigned dht_nodes) {
@@ -79,7 +79,7 @@ static int remove_entry(const char *path, const struct stat *st, int flag, struc
 void world_free(struct world *w) {
   loop_lock(w->loop);
   for (unsigned i = 0; i < w->n; i++) {
-    dht_host_close(&w->nodes[i].host);
+    mainline_close(&w->nodes[i].host);
     udp_close(w->nodes[i].udp);
   }
   loop_unlock(w->loop);

@@ -14,19 +14,19 @@
 #include <sodium.h>
 
 #include "conf.h"
-#include "dht_host.h"
+#include "mainline.h"
 #include "leave.h"
 #include "loop.h"
 #include "udp.h"
 
 static int run(struct loop *l, struct udp *u, const char *bootstrap, const sigset_t *mask) {
-  struct dht_host host = {.loop = NULL};
+  struct mainline host = {.loop = NULL};
   char text[ADDR_TEXT_MAX];
   struct addr local = udp_local(u);
   int rc, sig;
 
   loop_lock(l);
-  rc = dht_host_open(&host, l, u, false, bootstrap, NULL, NULL) != 0 || dht_host_serve(&host) != 0;
+  rc = mainline_open(&host, l, u, false, bootstrap, NULL, NULL) != 0 || mainline_serve(&host) != 0;
   if (rc != 0) rc = tool_error("the DHT node does not start: %s", strerror(errno));
   loop_unlock(l);
   if (rc == TOOL_DONE) {
@@ -35,7 +35,7 @@ static int run(struct loop *l, struct udp *u, const char *bootstrap, const sigse
   }
   if (rc == TOOL_DONE) sigwait(mask, &sig);
   loop_lock(l);
-  dht_host_close(&host);
+  mainline_close(&host);
   loop_unlock(l);
   return rc;
 }

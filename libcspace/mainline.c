@@ -1,7 +1,7 @@
 /*
- * dht_host.c - a DHT core in the engine.
+ * mainline.c - a DHT core in the engine.
  */
-#include "dht_host.h"
+#include "mainline.h"
 
 #include <sodium.h>
 #include <string.h>
@@ -15,7 +15,7 @@ static void drop_events(struct dht *d) {
   while (dht_next_event(d, &ev)) continue;
 }
 
-static void pump(struct dht_host *h, uint64_t now) {
+static void pump(struct mainline *h, uint64_t now) {
   uint8_t buf[DHT_DATAGRAM_MAX];
   struct addr to;
   size_t len, sent;
@@ -30,7 +30,7 @@ static void pump(struct dht_host *h, uint64_t now) {
 }
 
 static void on_alarm(struct alarm *a, uint64_t now) {
-  struct dht_host *h = a->owner;
+  struct mainline *h = a->owner;
 
   dht_tick(h->dht, now, clock_wall());
   pump(h, now);
@@ -39,13 +39,13 @@ static void on_alarm(struct alarm *a, uint64_t now) {
 static void on_task(struct task *t, uint64_t now) { pump(t->owner, now); }
 
 static void on_bootstrap(void *ctx, const struct addr *a) {
-  struct dht_host *h = ctx;
+  struct mainline *h = ctx;
 
   (void)dht_add_bootstrap(h->dht, a); /* one too many is one too many */
-  dht_host_kick(h);
+  mainline_kick(h);
 }
 
-int dht_host_open(struct dht_host *h, struct loop *l, struct udp *u, bool read_only, const char *bootstrap,
+int mainline_open(struct mainline *h, struct loop *l, struct udp *u, bool read_only, const char *bootstrap,
                   void (*turn)(void *ctx, uint64_t now), void *ctx) {
   struct dht_config cfg = {.read_only = read_only, .ipv4 = udp_has_v4(u), .ipv6 = udp_has_v6(u)};
   uint8_t seed[32];
@@ -64,12 +64,12 @@ int dht_host_open(struct dht_host *h, struct loop *l, struct udp *u, bool read_o
   if (h->dht == NULL) return -1;
   h->bootstrap = bootstrap_start(l, bootstrap, on_bootstrap, h);
   if (h->bootstrap == NULL) return -1;
-  dht_host_kick(h);
+  mainline_kick(h);
   return 0;
 }
 
 static void on_datagrams(struct watch *w, uint32_t events) {
-  struct dht_host *h = w->owner;
+  struct mainline *h = w->owner;
   struct udp_in in[UDP_RUNS_MAX];
 
   (void)events;
@@ -78,26 +78,26 @@ static void on_datagrams(struct watch *w, uint32_t events) {
 
     for (int i = 0; i < cnt; i++)
       for (size_t at = 0; at < in[i].len; at += in[i].segment)
-        dht_host_input(h, &in[i].from, in[i].data + at,
+        mainline_input(h, &in[i].from, in[i].data + at,
                        in[i].len - at < in[i].segment ? in[i].len - at : in[i].segment);
     if (cnt < UDP_RUNS_MAX) break;
   }
 }
 
-int dht_host_serve(struct dht_host *h) {
+int mainline_serve(struct mainline *h) {
   h->watch.ready = on_datagrams;
   return watch_add(h->loop, &h->watch, EPOLLIN);
 }
 
-void dht_host_input(struct dht_host *h, const struct addr *from, const uint8_t *p, size_t len) {
+void mainline_input(struct mainline *h, const struct addr *from, const uint8_t *p, size_t len) {
   if (h->dht == NULL) return;
   dht_input(h->dht, loop_now(h->loop), clock_wall(), from, p, len);
-  dht_host_kick(h);
+  mainline_kick(h);
 }
 
-void dht_host_kick(struct dht_host *h) { task_queue(h->loop, &h->task); }
+void mainline_kick(struct mainline *h) { task_queue(h->loop, &h->task); }
 
-void dht_host_close(struct dht_host *h) {
+void mainline_close(struct mainline *h) {
   if (h->loop == NULL) return;
   bootstrap_stop(h->bootstrap);
   watch_del(&h->watch);
