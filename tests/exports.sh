@@ -9,7 +9,8 @@ header=$srcdir/include/cspace/cspace.h
 sed 's,//.*,,' "$header" | awk '{ while (match($0, /\/\*/)) {
     head = substr($0, 1, RSTART - 1); rest = substr($0, RSTART + 2)
     while (!match(rest, /\*\//)) { if ((getline more) <= 0) break; rest = rest " " more }
-    $0 = head " " substr(rest, RSTART + 2) } print }' | grep -v '^ *#' | tr '\n' ' ' | tr ';' '\n' >"$tmp/declarations"
+    $0 = head " " substr(rest, RSTART + 2) } print }' |
+  grep -v '^ *#' | tr '\n' ' ' | tr ';' '\n' >"$tmp/declarations"
 grep -w CS_API "$tmp/declarations" | sed 's/[^(]*[ *]\(cs_[a-z_]*\) *(.*/\1/' | sort >"$tmp/prototypes"
 nm -D --defined-only "$lib" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort >"$tmp/exports"
 ls "$srcdir"/doc/man/cs_*.3 2>/dev/null | sed 's,.*/,,; s,\.3$,,' | sort >"$tmp/pages"

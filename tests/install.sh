@@ -1,6 +1,6 @@
 #!/bin/sh
-# install.sh - make install into a directory of the test's own, then a program of another project: found by pkg-config,
-# compiled as C and C++, run.
+# install.sh - make install into a directory of the test's own, then a program of another project: it finds the library
+# by pkg-config, is compiled as C and C++, and runs.
 . "${srcdir:-.}/tests/check.sh"
 root=$tmp/root
 unset MAKEFLAGS MFLAGS MAKELEVEL # of the make that runs us: its job server is not ours
@@ -9,7 +9,8 @@ cat >"$tmp/other.c" <<'END'
 #include <stdio.h>
 int main(void) {
   cs_config *config = cs_config_new();
-  int bad = config == NULL || cs_config_set(config, "linger-ms", "10") != 0 || cs_config_set(config, "lingerms", "1") == 0;
+  int bad = config == NULL || cs_config_set(config, "linger-ms", "10") != 0 ||
+            cs_config_set(config, "lingerms", "1") == 0;
   puts(cs_last_error_text());
   cs_config_free(config);
   return bad;
