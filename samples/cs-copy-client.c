@@ -124,22 +124,26 @@ static char *directory_target(const char *target, int n) {
   return dir;
 }
 
-static void print_json(cs_node *node, const char *user, const struct show *s, double connect_s, double seconds) {
-  struct cs_path path = {.kind = "", .address = ""};
+/* While the session is up: a receiver that takes one sender is gone after the copy. */
+static void ask_path(cs_node *node, const char *user, struct cs_path *path) {
   cs_options *options = cs_options_new();
 
   if (options != NULL) (void)cs_options_set(options, "timeout-ms", PATH_TIMEOUT_MS);
-  if (cs_ping(node, user, options, &path) != 0) path.kind[0] = path.address[0] = '\0'; /* it went right after */
+  if (cs_ping(node, user, options, path) != 0) path->kind[0] = path->address[0] = '\0';
   cs_options_free(options);
+}
+
+static void print_json(const struct show *s, const struct cs_path *path, double connect_s, double seconds) {
   printf("{\"files\":%u,\"bytes\":%llu,\"failed\":%u,\"seconds\":%.6f,\"connect_ms\":%.3f,\"path\":\"%s\","
          "\"address\":\"%s\"}\n",
-         s->saved, (unsigned long long)s->saved_bytes, s->failed, seconds, connect_s * 1e3, path.kind, path.address);
+         s->saved, (unsigned long long)s->saved_bytes, s->failed, seconds, connect_s * 1e3, path->kind, path->address);
 }
 
 static int copy_all(const struct copy_app *app, cs_node *node, struct copy_item *items, int n, const char *user,
                     const char *target) {
   struct show show = {.quiet = app->quiet, .tty = isatty(STDERR_FILENO)};
   struct copy_send_watch watch = {on_progress, on_result, &show};
+  struct cs_path path = {.kind = "", .address = ""};
   char why[COPY_WHY_MAX];
   double begun = copy_app_now(), connected;
   int rc, fd = cs_connect(node, user, COPY_SERVICE, app->options);
@@ -151,12 +155,13 @@ static int copy_all(const struct copy_app *app, cs_node *node, struct copy_item 
     return EXIT_FAILED;
   }
   connected = copy_app_now();
+  if (app->json) ask_path(node, user, &path);
   rc = copy_send(fd, items, (size_t)n, target, &watch, why);
   if (rc < 0) {
     if (show.tty && !show.quiet) fputs("\r\033[K", stderr);
     copy_app_error("%s: %s; %u of %d files were saved", user, why, show.saved, n);
   }
-  if (app->json) print_json(node, user, &show, connected - begun, copy_app_now() - connected);
+  if (app->json) print_json(&show, &path, connected - begun, copy_app_now() - connected);
   close(fd);
   return rc == 0 ? EXIT_DONE : EXIT_FAILED;
 }

@@ -115,16 +115,16 @@ check "rsync again sends what changed alone" shown rsync_delta
 check "rsync from bob" shown rsync_down
 
 make_repo() {
-  git init -q --bare -b main "$tmp/repos/work.git" && git init -q -b main "$tmp/work" && cp -R "$tmp/tree/." "$tmp/work" &&
-    git -C "$tmp/work" add . && git -C "$tmp/work" commit -q -m one
+  git init -q --bare -b main "$tmp/repos/work.git" && git init -q -b main "$tmp/checkout" && cp -R "$tmp/tree/." "$tmp/checkout" &&
+    git -C "$tmp/checkout" add . && git -C "$tmp/checkout" commit -q -m one
 }
-git_push() { git -C "$tmp/work" push -q "ssh://bob$tmp/repos/work.git" main; }
+git_push() { git -C "$tmp/checkout" push -q "ssh://bob$tmp/repos/work.git" main; }
 git_clone() {
   git clone -q "ssh://bob$tmp/repos/work.git" "$tmp/clone" && git -C "$tmp/clone" fsck --strict &&
-    [ "$(git -C "$tmp/clone" rev-parse HEAD)" = "$(git -C "$tmp/work" rev-parse HEAD)" ]
+    [ "$(git -C "$tmp/clone" rev-parse HEAD)" = "$(git -C "$tmp/checkout" rev-parse HEAD)" ]
 }
 git_pull() {
-  echo two >"$tmp/work/two" && git -C "$tmp/work" add . && git -C "$tmp/work" commit -q -m two && git_push &&
+  echo two >"$tmp/checkout/two" && git -C "$tmp/checkout" add . && git -C "$tmp/checkout" commit -q -m two && git_push &&
     git -C "$tmp/clone" pull -q && [ "$(cat "$tmp/clone/two")" = two ]
 }
 check "a git repository" make_repo
@@ -139,7 +139,7 @@ printf '#!/bin/sh\nexec "%s" %s connect "$1" git\n' "$cspace" "$alice" >"$tmp/gi
 chmod 755 "$tmp/git-proxy"
 git_daemon() {
   git -c core.gitProxy="$tmp/git-proxy" clone -q git://bob/work.git "$tmp/clone2" &&
-    [ "$(git -C "$tmp/clone2" rev-parse HEAD)" = "$(git -C "$tmp/work" rev-parse HEAD)" ]
+    [ "$(git -C "$tmp/clone2" rev-parse HEAD)" = "$(git -C "$tmp/checkout" rev-parse HEAD)" ]
 }
 check "cspace listen git -- git daemon --inetd" until_has "$tmp/git.err" "^ready git"
 check "git clone git://bob/work.git" git_daemon
