@@ -3,14 +3,6 @@
 . "${srcdir:-.}/tests/check.sh"
 . "$srcdir/tests/tool_net.sh"
 
-fails() { # STATUS PATTERN COMMAND...
-  status=$1 pattern=$2
-  shift 2
-  "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
-  rc=$?
-  [ $rc = "$status" ] && grep -q -- "$pattern" "$tmp/err" && return 0
-  echo "exit status $rc:"; cat "$tmp/out" "$tmp/err"; return 1
-}
 says() { "$@" >"$tmp/out" 2>&1 </dev/null || { echo "exit status $?"; cat "$tmp/out"; return 1; }; }
 entries() { [ "$(ls -A "$2" | wc -l)" = "$1" ] || { ls -lA "$2"; return 1; }; }
 ends_with() { # STATUS PID

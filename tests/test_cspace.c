@@ -15,47 +15,15 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "world.h"
-
-static struct world *w;
-static const char *alice_home, *bob_home, *carol_home;
-static cs_node *alice, *bob;
-
-/* Alice calls, bob answers; carol is a stranger. */
-static void setup(void) {
-  w = world_new(3);
-  alice_home = world_home(w, "alice", 1);
-  bob_home = world_home(w, "bob", 1);
-  carol_home = world_home(w, "carol", 0);
-  alice = world_open(w, alice_home, NULL, NULL);
-  bob = world_open(w, bob_home, NULL, NULL);
-  if (alice == NULL || bob == NULL) {
-    fprintf(stderr, "setup: %s\n", cs_last_error_text());
-    abort();
-  }
-}
-
-static void teardown(void) {
-  cs_close(alice);
-  cs_close(bob);
-  world_free(w);
-}
-
-static int listen_published(cs_node *n, const char *service) {
-  int l = cs_listen(n, service, NULL);
-
-  CU_ASSERT_FATAL(l >= 0);
-  if (cs_published(n, 10000) != 0) fprintf(stderr, "published: %s\n", cs_last_error_text());
-  return l;
-}
+#include "kit.h"
 
 static void bytes_come_out_at_the_other_end(void) {
   int l, fds[2];
   char buf[64] = {0};
   struct cs_peer peer;
 
-  setup();
-  l = listen_published(bob, "chat");
+  kit_start(NULL, NULL);
+  l = kit_listen(bob, "chat", NULL, NULL);
   CU_ASSERT_EQUAL_FATAL(world_connect(alice, "bob", "chat", l, fds), 0);
   CU_ASSERT_EQUAL(world_write(fds[0], "hello bob", 9), 0);
   CU_ASSERT_EQUAL(world_read(fds[1], buf, 9, 5000), 9);
@@ -74,7 +42,7 @@ static void bytes_come_out_at_the_other_end(void) {
   close(fds[0]);
   close(fds[1]);
   close(l);
-  teardown();
+  kit_stop();
 }
 
 static void a_ping_tells_the_path(void) {
@@ -82,8 +50,8 @@ static void a_ping_tells_the_path(void) {
   unsigned port = 0;
   int l;
 
-  setup();
-  l = listen_published(bob, "chat");
+  kit_start(NULL, NULL);
+  l = kit_listen(bob, "chat", NULL, NULL);
   CU_ASSERT_EQUAL_FATAL(cs_ping(alice, "bob", NULL, &path), 0);
   CU_ASSERT_STRING_EQUAL(path.kind, "direct");
   CU_ASSERT_EQUAL(sscanf(path.address, "127.0.0.1:%u", &port), 1);
@@ -96,7 +64,7 @@ static void a_ping_tells_the_path(void) {
   CU_ASSERT_EQUAL(cs_ping(alice, "bob", NULL, NULL), -1);
   CU_ASSERT_EQUAL(errno, EINVAL);
   close(l);
-  teardown();
+  kit_stop();
 }
 
 static void a_stranger_is_known_by_id_alone(void) {
@@ -105,8 +73,8 @@ static void a_stranger_is_known_by_id_alone(void) {
   cs_node *carol;
   int l, fd, got;
 
-  setup();
-  carol = world_open(w, carol_home, NULL, NULL);
+  kit_start(NULL, NULL);
+  carol = world_open(kit_world, carol_home, NULL, NULL);
   cs_options_set(o, "access", "anyone");
   l = cs_listen(bob, "open", o);
   CU_ASSERT_EQUAL_FATAL(cs_published(bob, 10000), 0);
@@ -124,7 +92,7 @@ static void a_stranger_is_known_by_id_alone(void) {
   close(l);
   cs_options_free(o);
   cs_close(carol);
-  teardown();
+  kit_stop();
 }
 
 static void closing_keeps_errno_and_takes_null(void) {
@@ -133,13 +101,13 @@ static void closing_keeps_errno_and_takes_null(void) {
   cs_config_free(NULL);
   cs_options_free(NULL);
   CU_ASSERT_EQUAL(errno, EDOM);
-  setup();
+  kit_start(NULL, NULL);
   errno = EDOM;
   cs_close(alice);
   CU_ASSERT_EQUAL(errno, EDOM);
   alice = NULL;
   CU_ASSERT_STRING_EQUAL(cs_id(NULL), "");
-  teardown();
+  kit_stop();
 }
 
 int main(void) {

@@ -34,6 +34,16 @@ until_gone() {
   done
 }
 
+# The command ends with STATUS and says PATTERN on stderr.
+fails() { # STATUS PATTERN COMMAND...
+  status=$1 pattern=$2
+  shift 2
+  "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
+  rc=$?
+  [ $rc = "$status" ] && grep -q -- "$pattern" "$tmp/err" && return 0
+  echo "exit status $rc:"; cat "$tmp/out" "$tmp/err"; return 1
+}
+
 net_node() { # NAME BOOTSTRAP
   "$cspace" --home "$tmp/$1" --set listen=127.0.0.1:0 --set "bootstrap=$2" node >"$tmp/$1.out" 2>"$tmp/$1.err" &
   track $!
